@@ -1,0 +1,46 @@
+"""The verbs, in the order of a day's work."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from trilemma import __version__
+from trilemma.cli.compare import compare
+from trilemma.cli.list import list_
+from trilemma.cli.report import report
+from trilemma.cli.run import run
+from trilemma.cli.show import show
+from trilemma.cli.train import train
+
+app = typer.Typer(
+    help="Measures what an image generator gives up: quality, diversity or speed.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Measures what an image generator gives up: quality, diversity or speed."""
+
+
+app.command("list")(list_)
+app.command("run")(run)
+app.command("train")(train)
+app.command("report")(report)
+app.command("show")(show)
+app.command("compare")(compare)

@@ -1,0 +1,68 @@
+"""``list``: models, protocols, metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trilemma.cli.options import Json, Root, people, print_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from trilemma.card import Card
+    from trilemma.metrics.catalog import Metric
+    from trilemma.protocol import Protocol
+
+
+def list_(root: Root = None, json: Json = False) -> None:
+    """Shows the models, the protocols and the metrics.
+
+    Example: trilemma list --json
+    """
+    from trilemma.metrics.catalog import METRICS
+    from trilemma.registry import cards, protocols
+    from trilemma.workspace import find_workspace
+
+    workspace = find_workspace(root)
+    models, benchmarks = cards(workspace), protocols(workspace)
+    if json:
+        print_json(
+            {
+                "root": str(workspace.root),
+                "models": [_model(card) for card in models.values()],
+                "protocols": [_protocol(protocol) for protocol in benchmarks.values()],
+                "metrics": [_metric(metric) for metric in METRICS.values()],
+            }
+        )
+        return
+    console = people()
+    console.print(_table("Models", ("name", "family", "title"), [_model(card) for card in models.values()]))
+    console.print(_table("Protocols", ("name", "title", "images"), [_protocol(p) for p in benchmarks.values()]))
+    console.print(_table("Metrics", ("name", "better", "axis", "description"), [_metric(m) for m in METRICS.values()]))
+
+
+def _model(card: Card) -> dict[str, Any]:
+    described = {"name": card.name, "family": card.family or card.factory, "title": card.title}
+    return described | {"control": card.control, "resolution": card.resolution, "licence": card.licence}
+
+
+def _protocol(protocol: Protocol) -> dict[str, Any]:
+    images = sum(entry.images for entry in protocol.sets)
+    described = {"name": protocol.name, "version": protocol.version, "title": protocol.title, "images": images}
+    return described | {"resolution": protocol.resolution, "models": list(protocol.models)}
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    described = {"name": metric.name, "title": metric.title, "axis": metric.axis, "better": metric.direction}
+    return described | {"unit": metric.unit, "version": metric.version, "description": metric.description}
+
+
+def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*[str(row[column]) for column in columns])
+    return table

@@ -1,0 +1,42 @@
+"""``train``: trains one of the embedded models anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trilemma.cli.options import Device, Quiet, Root, people
+
+
+def train(
+    model: Annotated[str, typer.Argument(help="The model's name.")],
+    device: Device = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where weights and log go [the model's own folder].", show_default=False),
+    ] = None,
+    images: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="See N images instead of the recipe's number.", show_default=False),
+    ] = None,
+    root: Root = None,
+    quiet: Quiet = False,
+) -> None:
+    """Trains a model; the same command again goes on from the last checkpoint.
+
+    Example: trilemma train gan --device cuda
+    """
+    from trilemma.registry import find_card
+    from trilemma.runner.devices import check_device
+    from trilemma.workspace import find_workspace
+
+    workspace = find_workspace(root)
+    check_device(device)
+    name = find_card(model, workspace).name
+
+    from trilemma.training.run import train as train_model
+
+    chosen = {} if images is None else {"images": images}
+    people().print(f"Trained: {train_model(name, workspace.root, device=device, out=out, quiet=quiet, **chosen)}")

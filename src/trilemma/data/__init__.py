@@ -1,0 +1,1 @@
+"""Image sources: always uint8 RGB."""

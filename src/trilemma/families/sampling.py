@@ -1,0 +1,51 @@
+"""Guidance and categorical draws, shared by the autoregressive families."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def guide(stacked_2BV: Tensor, scale: float | Tensor) -> Tensor:
+    """Returns ``u + s (c - u)`` of logits whose first half is conditional and whose second half is not.
+
+    A scale of 1 is no guidance (Ho and Salimans, arXiv 2207.12598, with w = s - 1).
+    """
+    conditional, unconditional = stacked_2BV.chunk(2)
+    return unconditional + scale * (conditional - unconditional)
+
+
+def sample_categorical(
+    logits_BV: Tensor, uniform_B: Tensor, *, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0
+) -> Tensor:
+    """Draws one index per row by inverting the cumulative distribution at ``uniform_B``.
+
+    Args:
+        logits_BV: any float dtype.
+        uniform_B: float64 in [0, 1), one for each row.
+        temperature: divides the logits; 0 takes the likeliest.
+        top_k: keeps the k likeliest before the nucleus is taken; 0 keeps all.
+        top_p: keeps the smallest set whose probability reaches ``top_p``.
+
+    Returns:
+        int64 ``(B,)``.
+    """
+    if temperature == 0:
+        return logits_BV.argmax(-1)
+    scaled_BV = logits_BV.double() / temperature
+    if 0 < top_k < scaled_BV.shape[-1]:
+        least = scaled_BV.topk(top_k, dim=-1).values[:, -1:]
+        scaled_BV = scaled_BV.masked_fill(scaled_BV < least, -torch.inf)
+    probability_BV = scaled_BV.softmax(-1)
+    if top_p < 1:
+        probability_BV = _nucleus(probability_BV, top_p)
+    cumulative_BV = probability_BV.cumsum(-1)
+    target_B1 = uniform_B[:, None] * cumulative_BV[:, -1:]
+    return torch.searchsorted(cumulative_BV, target_B1, right=True)[:, 0].clamp(max=logits_BV.shape[-1] - 1)
+
+
+def _nucleus(probability_BV: Tensor, top_p: float) -> Tensor:
+    ordered, order = probability_BV.sort(-1, descending=True)
+    before = ordered.cumsum(-1) - ordered
+    kept = torch.zeros_like(probability_BV).scatter(-1, order, ordered * (before < top_p))
+    return kept / kept.sum(-1, keepdim=True)

@@ -1,0 +1,67 @@
+"""The networks that measure images, each with an identity: sha256 of its weights and the name of its preprocessing.
+
+Nothing here is imported by a generator, and no instrument conditions one.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from trilemma.errors import UserError, suggest
+from trilemma.identity import digest, file_digest
+from trilemma.protocol import Protocol
+
+INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
+PREPROCESSING = "uint8/127.5-1, no resize; v1"
+
+
+def instruments_home() -> Path:
+    """Returns the folder of the instruments' weights: the checkout's, or what the wheel carries."""
+    package = Path(__file__).resolve().parents[1]
+    checkout = package.parents[1] / "benchmarks" / "instruments"
+    return checkout if checkout.is_dir() else package / "_content" / "benchmarks" / "instruments"
+
+
+def instrument_folder(name: str) -> Path:
+    """Returns the folder that holds an instrument's weights.
+
+    Raises:
+        UserError: there is no instrument of that name.
+    """
+    folder = instruments_home() / name
+    if not any(folder.glob("*.safetensors")):
+        known = [path.parent.name for path in instruments_home().glob("*/*.safetensors")]
+        raise UserError(f'unknown instrument "{name}".', hint=suggest(name, known))
+    return folder
+
+
+def identity(protocol: Protocol) -> dict[str, str]:
+    """Returns role → digest of weights and preprocessing, for the instruments of a protocol; needs no torch.
+
+    Inception is among them where its weights are at hand.
+    """
+    names = {
+        "features": protocol.extractors.features,
+        "reader": protocol.extractors.reader,
+        "clip": protocol.extractors.clip,
+    }
+    digests = {role: _digest(instrument_folder(name)) for role, name in names.items()}
+    inception = inception_file()
+    return digests if inception is None else digests | {"inception": file_digest(inception)}
+
+
+def inception_file() -> Path | None:
+    """Returns the weights in ``$TRILEMMA_WEIGHTS`` (a folder) or in torch's hub cache, or None."""
+    given = os.environ.get("TRILEMMA_WEIGHTS")
+    cache = Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch"))
+    folders = [Path(given)] if given else []
+    return next(
+        (f / INCEPTION_FILE for f in [*folders, cache / "hub" / "checkpoints"] if (f / INCEPTION_FILE).is_file()), None
+    )
+
+
+def _digest(folder: Path) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in {".safetensors", ".json"})
+    weights = {path.relative_to(folder).as_posix(): file_digest(path) for path in files if path.name != "held_out.json"}
+    return digest({"weights": weights, "preprocessing": PREPROCESSING})

@@ -1,0 +1,1 @@
+"""Metrics of generated images: one file each, pure functions of numpy arrays."""

@@ -1,0 +1,130 @@
+"""Every metric's name, meaning and direction in one table that imports nothing heavy: for lists and reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from trilemma.errors import UserError, suggest
+
+Axis = Literal["quality", "diversity", "speed", "score", "about"]
+Direction = Literal["lower", "higher", "none"]
+Extractor = Literal["features", "factors", "clip", "inception", "pixels"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """What a metric is.
+
+    Attributes:
+        name: as in the record. title: for people.
+        direction: which way is better. unit: "" for a pure number.
+        axis: the corner it belongs to; "score" for the scores from 0 to 10, "about" for facts, neither good nor bad.
+        description: one sentence.
+        set: the sample set that it is measured on, or None when it is not about one.
+        extractor: the role of the reader that it needs, or None.
+        version: raised when the same images would give another number.
+    """
+
+    name: str
+    title: str
+    direction: Direction
+    unit: str
+    axis: Axis
+    description: str
+    set: str | None = None
+    extractor: Extractor | None = None
+    version: int = 1
+
+
+def metric(name: str) -> Metric:
+    """Returns the metric of this name; raises UserError with a suggestion when there is none."""
+    if name not in METRICS:
+        raise UserError(f'There is no metric "{name}".', hint=suggest(name, METRICS))
+    return METRICS[name]
+
+
+# fmt: off
+_ROWS: tuple[tuple[Any, ...], ...] = (
+    # the columns of _COLUMNS
+    ("score_quality", "Quality", "score", "higher", "of 10", None, None,
+     "Fréchet distance on a log scale: 10 for real images, 0 for the control `reduced`."),
+    ("score_diversity", "Diversity", "score", "higher", "of 10", None, None,
+     "Evenness over modes and spread within prompts: 10 for real images, 0 for one image throughout."),
+    ("score_speed", "Speed", "score", "higher", "of 10", None, None,
+     "Time per image at the best batch: 10 for one pass of the reference decoder, 0 for a thousand."),
+    ("score_speed_batch1", "Speed at batch 1", "score", "higher", "of 10", None, None,
+     "The speed score with one image at a time."),
+    ("fd_scenes", "FD-Scenes", "quality", "lower", "", "prompted", "features",
+     "Fréchet distance to real images in the features of Scenes' extractor."),
+    ("kid", "Kernel distance", "quality", "lower", "", "prompted", "features",
+     "Unbiased squared discrepancy from real images under a cubic kernel; may be below 0."),
+    ("inception_score", "Inception score", "quality", "higher", "", "prompted", "features",
+     "How sure and how varied the class posteriors of the images are."),
+    ("precision", "Precision", "quality", "higher", "", "prompted", "features",
+     "Share of images that lie among the nearest neighbours of real ones."),
+    ("density", "Density", "quality", "higher", "", "prompted", "features",
+     "Number of real neighbourhoods around an image, relative to k; 1 for real images."),
+    ("clip_score", "CLIP score", "quality", "higher", "100·cos", "prompted", "clip",
+     "Mean cosine between the CLIP embeddings of image and prompt."),
+    ("prompt_accuracy", "Prompt accuracy", "quality", "higher", "", "prompted", "factors",
+     "Share of images whose shape, colour and background are all as the prompt asked."),
+    ("residual", "Residual", "quality", "lower", "grey levels", "prompted", "factors",
+     "RMS difference between an image and the re-rendering of what was read from it."),
+    ("off_manifold", "Off manifold", "quality", "lower", "", "unconditional", "factors",
+     "Share of images whose residual exceeds the 99th percentile of real images'."),
+    ("fid", "FID", "quality", "lower", "", "prompted", "inception",
+     "Fréchet distance in Inception features, where its weights are at hand."),
+    ("is_inception", "Inception score (Inception)", "quality", "higher", "", "prompted", "inception",
+     "Inception score with Inception's own classes, where its weights are at hand."),
+    ("recall", "Recall", "diversity", "higher", "", "prompted", "features",
+     "Share of real images that lie among the nearest neighbours of generated ones."),
+    ("coverage", "Coverage", "diversity", "higher", "", "prompted", "features",
+     "Share of real neighbourhoods that hold a generated image."),
+    ("coverage_unconditional", "Coverage without prompts", "diversity", "higher", "", "unconditional", "features",
+     "Coverage of real images by images drawn with the empty prompt."),
+    ("coverage_within_prompts", "Coverage within prompts", "diversity", "higher", "", "within_prompt", "features",
+     "Coverage of real images by several images for each of a few prompts."),
+    ("modes", "Modes covered", "diversity", "higher", "of 512", "unconditional", "factors",
+     "Number of the 512 modes that are drawn at least once without a prompt."),
+    ("mode_tv", "Mode total variation", "diversity", "lower", "", "unconditional", "factors",
+     "Total variation between the modes drawn without a prompt and the truth, off the manifold counted as one bin."),
+    ("mode_kl", "Mode divergence", "diversity", "lower", "nats", "unconditional", "factors",
+     "KL divergence of the modes drawn without a prompt from uniform, images off the manifold left out."),
+    ("spread_x", "Spread of x", "diversity", "higher", "", "within_prompt", "factors",
+     "How much x varies inside one prompt: 1 as in real images, 0 for one value throughout."),
+    ("spread_y", "Spread of y", "diversity", "higher", "", "within_prompt", "factors",
+     "How much y varies inside one prompt: 1 as in real images, 0 for one value throughout."),
+    ("spread_size", "Spread of size", "diversity", "higher", "", "within_prompt", "factors",
+     "How much size varies inside one prompt: 1 as in real images, 0 for one value throughout."),
+    ("spread_angle", "Spread of angle", "diversity", "higher", "", "within_prompt", "factors",
+     "How much angle varies inside one prompt: 1 as in real images, 0 for one value throughout."),
+    ("spread_tint", "Spread of tint", "diversity", "higher", "", "within_prompt", "factors",
+     "How much tint varies inside one prompt: 1 as in real images, 0 for one value throughout."),
+    ("spread_phase", "Spread of phase", "diversity", "higher", "", "within_prompt", "factors",
+     "How much phase varies inside one prompt: 1 as in real images, 0 for one value throughout."),
+    ("within_prompt_spread", "Spread within prompts", "diversity", "higher", "", "within_prompt", "factors",
+     "Mean over the free factors of their spread inside one prompt: 1 as in real images, 0 for one value."),
+    ("copy_rate", "Copy rate", "diversity", "lower", "", "prompted", "pixels",
+     "Share of images nearer to a training image than 99 % of held-out real images are."),
+    ("images_per_second", "Images per second", "speed", "higher", "images/s", None, None,
+     "Throughput at the best batch size, decoding and transfer included."),
+    ("latency_batch1", "Latency at batch 1", "speed", "lower", "s", None, None,
+     "Median time from prompt to image, one at a time."),
+    ("load_seconds", "Load", "speed", "lower", "s", None, None,
+     "Time to load the model from disk."),
+    ("first_call_seconds", "First call", "speed", "lower", "s", None, None,
+     "Time of the first call in a fresh process."),
+    ("peak_memory", "Peak memory", "speed", "lower", "bytes", None, None,
+     "Largest memory in use while images are drawn."),
+    ("evaluations_per_image", "Evaluations per image", "speed", "lower", "evaluations", None, None,
+     "Passes through the network for one image, guidance included."),
+    ("parameters", "Parameters", "about", "none", "parameters", None, None,
+     "Parameters of all that draws an image."),
+)
+# fmt: on
+
+_COLUMNS = ("name", "title", "axis", "direction", "unit", "set", "extractor", "description")
+
+METRICS: dict[str, Metric] = {row[0]: Metric(**dict(zip(_COLUMNS, row, strict=True))) for row in _ROWS}
+"""All metrics by name, in the order in which tables show them."""

@@ -1,0 +1,116 @@
+"""Scores from 0 to 10: raw numbers anchored by controls, so that they do not move when a model joins.
+
+    quality    10 · ln(F₀/F) / ln(F₀/F₁), with F₁ the mean distance of real images at this N and F₀ that of `reduced`
+    diversity  10 · (M + W)/2, with M from the modes and W from the spread within prompts;
+               where the truth is not known, 10 · coverage / coverage of real
+    speed      10 · (1 − log₁₀(t/t_ref)/3), with t seconds per image and t_ref one pass of the reference decoder
+
+The shown value is clipped to [0, 10], its interval is not. Standard errors are propagated to first order (the delta
+method; Oehlert, The American Statistician 46, 1992), the inputs taken as independent. The scores are this suite's own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from trilemma.metrics.copying import CopyTest
+from trilemma.statistics.estimate import Estimate, missing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """A score: the value clipped to [0, 10], and the unclipped estimate that its interval comes from."""
+
+    value: float | None
+    unclipped: Estimate
+
+    def interval(self, level: float = 0.95) -> tuple[float, float] | None:
+        """Returns the interval of the unclipped score, which may reach below 0 or above 10."""
+        return self.unclipped.interval(level)
+
+
+def quality_score(distance: Estimate, reduced: Estimate, floor: Estimate) -> Score:
+    """Returns the quality score.
+
+    Args:
+        distance: F, the model's Fréchet distance.
+        reduced: F₀, that of the control `reduced` at the same N.
+        floor: F₁, the mean of that of real images at the same N.
+    """
+    f, f0, f1 = distance.value, reduced.value, floor.value
+    if f is None or f0 is None or f1 is None:
+        return _without(distance, reduced, floor)
+    if f <= 0 or f1 <= 0:
+        return _failed(f"a Fréchet distance is not positive (model {f:.4g}, real {f1:.4g})", distance.n)
+    if f0 <= f1:
+        return _failed(f"the control `reduced` ({f0:.4g}) is not farther than real images ({f1:.4g})", distance.n)
+    width = math.log(f0 / f1)
+    value = 10 * math.log(f0 / f) / width
+    slopes = (-10 / (f * width), (10 - value) / (f0 * width), value / (f1 * width))
+    return _score(value, slopes, (distance, reduced, floor))
+
+
+def diversity_score(modes: Estimate, spread: Estimate) -> Score:
+    """Returns the diversity score where the truth is known: from M (``mode_score``), W (``within_prompt_spread``)."""
+    if modes.value is None or spread.value is None:
+        return _without(modes, spread)
+    return _score(5 * (modes.value + spread.value), (5, 5), (modes, spread))
+
+
+def diversity_score_from_coverage(coverage: Estimate, real_coverage: Estimate) -> Score:
+    """Returns the diversity score where the truth is not known: coverage relative to that of real images at equal N."""
+    if coverage.value is None or real_coverage.value is None:
+        return _without(coverage, real_coverage)
+    if real_coverage.value <= 0:
+        return _failed("real images cover nothing", coverage.n)
+    ratio = coverage.value / real_coverage.value
+    slopes = (10 / real_coverage.value, -10 * ratio / real_coverage.value)
+    return _score(10 * ratio, slopes, (coverage, real_coverage))
+
+
+def speed_score(seconds_per_image: Estimate, reference_seconds: Estimate) -> Score:
+    """Returns the speed score from seconds per image of the model and of one pass of the reference decoder."""
+    t, t_ref = seconds_per_image.value, reference_seconds.value
+    if t is None or t_ref is None:
+        return _without(seconds_per_image, reference_seconds)
+    if t <= 0 or t_ref <= 0:
+        return _failed(f"a time is not positive (model {t:.4g} s, reference {t_ref:.4g} s)", seconds_per_image.n)
+    slope = 10 / (3 * math.log(10))
+    value = 10 * (1 - math.log10(t / t_ref) / 3)
+    return _score(value, (-slope / t, slope / t_ref), (seconds_per_image, reference_seconds))
+
+
+def withhold_if_copying(score: Score, copying: CopyTest) -> Score:
+    """Returns the score, or none with the reason when the model copies its training images beyond chance."""
+    if not copying.beyond_chance:
+        return score
+    reason = (
+        f"copies training images: {copying.rate.value:.1%} lie below the copy threshold, more than held-out real "
+        f"images show (p = {copying.p_value:.1g})"
+    )
+    return Score(value=None, unclipped=missing(reason, n=score.unclipped.n, status="withheld"))
+
+
+def _score(value: float, slopes: tuple[float, ...], inputs: tuple[Estimate, ...]) -> Score:
+    terms = [slope * item.se for slope, item in zip(slopes, inputs, strict=True) if item.se is not None]
+    # An input without a standard error would make the score's too small: better none.
+    known = len(terms) == len(inputs)
+    unclipped = Estimate(
+        value=value,
+        se=math.hypot(*terms) if known else None,
+        se_method="delta" if known else "none",
+        n=inputs[0].n,
+    )
+    return Score(value=min(10.0, max(0.0, value)), unclipped=unclipped)
+
+
+def _failed(reason: str, n: int) -> Score:
+    return Score(value=None, unclipped=missing(reason, n=n, status="failed"))
+
+
+def _without(*inputs: Estimate) -> Score:
+    """Returns the score that lacks an input, with the status and reason of the first that has no value."""
+    first = next(item for item in inputs if item.value is None)
+    reason = first.reason or "an input has no value"
+    return Score(value=None, unclipped=missing(reason, n=first.n, status=first.status))

@@ -1,0 +1,38 @@
+"""What a metric is called and where it stands in the tables: the suite's catalogue, seen from the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trilemma.metrics.catalog import METRICS
+
+AXIS_TITLES = {
+    "quality": "Quality",
+    "diversity": "Diversity",
+    "speed": "Speed",
+    "about": "About the model",
+    "": "Other",
+}
+_RANK = {name: rank for rank, name in enumerate(METRICS)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """A metric's title, axis (a key of :data:`AXIS_TITLES`) and one-sentence description."""
+
+    title: str
+    axis: str
+    description: str
+
+
+def describe(name: str) -> Described:
+    """Returns what the catalogue says of a metric; one that it lacks (a newer record's) keeps its name."""
+    known = METRICS.get(name)
+    if known is None:
+        return Described(title=name, axis="", description="")
+    return Described(title=known.title, axis=known.axis, description=known.description)
+
+
+def rank(name: str) -> int:
+    """Returns the metric's place in the catalogue; those that it lacks come last."""
+    return _RANK.get(name, len(_RANK))

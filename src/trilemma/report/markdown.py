@@ -1,0 +1,118 @@
+"""The report as Markdown: the same tables, the figure beside it as a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from trilemma.report import facts, prose, tables
+from trilemma.report.numbers import count
+from trilemma.report.tables import SCORE_TITLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from trilemma.report.record import Run
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
+
+
+def markdown(run: Run) -> str:
+    """Returns the report; its figures are expected under ``figures/``."""
+    scores = tables.scores(run)
+    blocks = [
+        f"# {escape(prose.protocol_title(run))}",
+        *(f"> **{escape(stamp.title)}** {escape(stamp.text)}" for stamp in prose.stamps(run)),
+        escape(prose.statement(run)),
+        "![Scores of every model on quality, diversity and speed, and pair by pair](figures/trilemma.svg)",
+        "## Scores",
+        "0 to 10, ± one standard error. Scores are clipped to 0–10.",
+        _scores(run, scores),
+        *_absences(scores),
+        "### What each model gives up",
+        "\n".join(f"- {escape(sentence)}" for _, sentence in prose.verdicts(scores)) or "No model took part.",
+        "## Measurements",
+        *_measurements(tables.raw_table(run)),
+        "## Coverage of the run",
+        _coverage(run),
+        "## Failures",
+        *_failures(run),
+        "## Environment",
+        grid(["", ""], facts.environment(run)),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def escape(text: str) -> str:
+    """Returns text on one line, in which nothing is Markdown or HTML."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split())).replace("&", "&amp;")
+
+
+def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Returns a table of plain texts; the first column is left-aligned, the others right-aligned."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
+    body = [[escape(cell) for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [*lines, *body])
+
+
+def _scores(run: Run, scores: pd.DataFrame) -> str:
+    rows = []
+    for model in run.models:
+        found = {row["axis"]: row for row in scores[scores["model"] == model].to_dict("records")}
+        rows.append([_name(run, model), *(tables.score_text(found[axis]) for axis in SCORE_TITLES)])
+    return grid(["Model", *SCORE_TITLES.values()], rows)
+
+
+def _absences(scores: pd.DataFrame) -> list[str]:
+    """Returns one list of the scores that are missing, with why; nothing when all are there."""
+    absent = scores[scores["status"] != "ok"].groupby(["model", "status", "reason"], sort=False)["axis"]
+    lines = [
+        f"- {escape(str(model))}: {', '.join(axes).replace('_', ' ')} {escape(str(status))}, {escape(str(reason))}"
+        for (model, status, reason), axes in absent
+    ]
+    return ["\n".join(lines)] if lines else []
+
+
+def _measurements(raw: tables.RawTable) -> list[str]:
+    if not raw.groups:
+        return ["Nothing was measured: the run ended before its metrics were computed."]
+    blocks = ["Value ± one standard error. ↑ higher is better, ↓ lower is better; numbers in brackets are notes."]
+    for title, rows in raw.groups:
+        header = ["Metric", "Unit", "n", *raw.models]
+        lines = [[_metric(row), row.unit, row.n, *map(_cell, row.cells)] for row in rows]
+        blocks += [f"### {title}", grid([escape(name) for name in header], lines)]
+    return [*blocks, "\n".join(f"{number}. {escape(note)}" for number, note in enumerate(raw.notes, start=1))]
+
+
+def _metric(row: tables.TableRow) -> str:
+    where = ", ".join(part for part in (row.set.replace("_", " "), row.variant) if part)
+    return f"{row.described.title} {row.arrow}".strip() + (f" ({where})" if where else "")
+
+
+def _cell(cell: tables.Cell) -> str:
+    return cell.text if cell.measured else f"{cell.text} [{cell.note}]"
+
+
+def _coverage(run: Run) -> str:
+    names = ("planned", "done", "failed")
+    rows = [
+        [
+            _name(run, row["model"]),
+            *("unknown" if row[name] is None else count(row[name]) for name in names),
+            row["state"],
+        ]
+        for row in tables.coverage(run)
+    ]
+    return grid(["Model", "Planned", "Done", "Failed", "State"], rows)
+
+
+def _failures(run: Run) -> list[str]:
+    failures = [f"- **{escape(model)}**, {escape(what)}: {escape(why)}" for model, what, why in tables.failures(run)]
+    omissions = [f"- {escape(model)}, {escape(what)}: {escape(why)}" for model, what, why in tables.omissions(run)]
+    left_out = ["Left out:", "\n".join(omissions)] if omissions else []
+    return ["\n".join(failures) or "None.", *left_out]
+
+
+def _name(run: Run, model: str) -> str:
+    return f"{model} (control)" if run.is_control(model) else model

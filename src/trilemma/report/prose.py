@@ -1,0 +1,197 @@
+"""The report's sentences, made from the record: what ran, what is wrong with it, what each model gives up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from trilemma.report.numbers import count, with_error
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from trilemma.report.record import Run
+
+AXES = ("quality", "diversity", "speed")
+# A score of 9 lies within a tenth of the scale from its anchor: real images, the true spread, one decoder pass.
+LITTLE = 9.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stamp:
+    """A warning that stands over the whole report."""
+
+    title: str
+    text: str
+
+
+def protocol_title(run: Run) -> str:
+    """Returns the protocol's title, or its name."""
+    protocol = _protocol(run)
+    return str(protocol.get("title") or protocol.get("name") or "unnamed protocol")
+
+
+def statement(run: Run) -> str:
+    """Returns what ran: models, protocol, images of each set, reference, seed, machine and time."""
+    protocol = _protocol(run)
+    controls = sum(run.is_control(model) for model in run.models)
+    sentences = [
+        f"{_some(len(run.models) - controls, 'model')} and {_some(controls, 'control')} ran the protocol "
+        f"{protocol.get('name', '(unnamed)')}{_version(protocol)}{_sets(run)}.",
+        _reference(protocol),
+        f"Seed {run.record.spec.get('seed', 'not recorded')}; models share prompts and noise, image by image.",
+        f"Machine: {machine(run)}.",
+        _duration(run),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _duration(run: Run) -> str:
+    ended = f"ended {_moment(run.record.ended)}" if run.record.ended else "no end was recorded"
+    return f"Started {_moment(run.record.created)}, {ended}."
+
+
+def _moment(stamp: str) -> str:
+    """Returns an ISO 8601 time as people write it, in UTC; anything else as it is."""
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError:
+        return stamp
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if moment.tzinfo else stamp
+
+
+def machine(run: Run) -> str:
+    """Returns the machine: accelerator if one was used, processor, memory, torch; or that nothing was recorded."""
+    host, classes = run.record.host, [_hardware(keys) for keys in run.record.keys.values()]
+    parts = list(dict.fromkeys(_accelerator(fields) for fields in classes))
+    cores = f"{_some(host['cores'], 'core')} of " if host.get("cores") else ""
+    parts.append(f"{cores}{host['cpu']}" if host.get("cpu") else "")
+    parts.append(f"{host['memory_gib']} GiB of memory" if host.get("memory_gib") else "")
+    parts += dict.fromkeys(f"torch {fields['torch']}" for fields in classes if fields.get("torch"))
+    return ", ".join(part for part in parts if part) or "not recorded"
+
+
+def stamps(run: Run) -> list[Stamp]:
+    """Returns the warnings that a reader needs before any number; none for a complete and whole run."""
+    status = run.record.status
+    failed = [model for model in run.models if run.error(model)]
+    found = []
+    if status != "complete":
+        found.append(_STATUS_STAMPS.get(status, Stamp(title=status, text="This run did not complete.")))
+    if run.record.partial or run.record.spec.get("samples"):
+        samples = run.record.spec.get("samples")
+        cut = f"--samples {samples}" if samples else "a part of the protocol's images"
+        text = f"The sets were cut to {cut}: do not compare these numbers with those of the whole protocol."
+        found.append(Stamp(title="Partial sets", text=text))
+    if set(run.record.errors) - set(run.models):
+        text = "The real images could not be measured, so nothing could be compared with them: see the errors below."
+        found.append(Stamp(title="No reference", text=text))
+    if failed:
+        text = f"{', '.join(failed)}: see the errors below. The other models are not affected."
+        found.append(Stamp(title=f"{_some(len(failed), 'model')} failed", text=text))
+    return found
+
+
+_STATUS_STAMPS = {
+    "started": Stamp(title="Unfinished", text="This run had not ended when this report was written."),
+    "cancelled": Stamp(title="Cancelled", text="This run was stopped before its end; the same command continues it."),
+    "failed": Stamp(title="Failed", text="Not everything in this run worked; what could be measured is shown."),
+}
+
+
+def verdicts(scores: pd.DataFrame) -> list[tuple[str, str]]:
+    """Returns (model, one sentence on what it gives up) for every model that is no control, in the frame's order."""
+    contestants = scores[~scores["control"].astype(bool)]
+    return [(str(model), verdict(str(model), rows)) for model, rows in contestants.groupby("model", sort=False)]
+
+
+def verdict(model: str, rows: pd.DataFrame) -> str:
+    """Returns one sentence on what a model gives up, with its scores and their standard errors.
+
+    Two scores count as different when their difference exceeds twice its standard error; the axes that cannot be told
+    from the lowest one are named together.
+    """
+    by_axis = {str(row["axis"]): row for row in rows.to_dict("records") if row["axis"] in AXES}
+    known = {axis: by_axis[axis] for axis in AXES if axis in by_axis and by_axis[axis]["status"] == "ok"}
+    missing = "; ".join(_missing(axis, by_axis[axis]) for axis in AXES if axis in by_axis and axis not in known)
+    if not known:
+        return f"{model} has no scores: {_shared_reason(by_axis, missing).rstrip('.')}."
+    numbers = _listed([f"{axis} {_number(known[axis])}" for axis in known])
+    if len(known) < len(AXES):
+        return f"What {model} gives up cannot be told without all three scores: {numbers}; {missing}."
+    return f"{model} {_loss(known)}: {numbers}."
+
+
+def _loss(known: Mapping[Any, Mapping[Any, Any]]) -> str:
+    lowest = min(known, key=lambda axis: known[axis]["score"])
+    if known[lowest]["score"] >= LITTLE:
+        return "gives up little"
+    tied = [axis for axis in known if not _above(known[axis], known[lowest])]
+    if len(tied) == len(known):
+        return "gives up none of the three more than another"
+    if len(tied) > 1:
+        return f"gives up {_listed(tied)}, which cannot be told apart"
+    return f"gives up {lowest}"
+
+
+def _above(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> bool:
+    variances = [row["se"] ** 2 if math.isfinite(row["se"]) else 0.0 for row in (one, other)]
+    return bool(one["score"] - other["score"] > 2 * math.sqrt(sum(variances)))
+
+
+def _number(row: Mapping[Any, Any]) -> str:
+    return with_error(row["score"], row["se"])
+
+
+def _missing(axis: str, row: Mapping[Any, Any]) -> str:
+    return f"{axis} {row['status']} ({row['reason']})"
+
+
+def _shared_reason(by_axis: Mapping[str, Mapping[Any, Any]], missing: str) -> str:
+    reasons = dict.fromkeys((str(row["status"]), str(row["reason"])) for row in by_axis.values())
+    if len(reasons) != 1:
+        return missing or "none was recorded"
+    status, reason = next(iter(reasons))
+    return reason if status == "failed" else f"{status}, {reason}"
+
+
+def _protocol(run: Run) -> dict[str, Any]:
+    protocol = run.record.spec.get("protocol")
+    return protocol if isinstance(protocol, dict) else {"name": protocol} if protocol else {}
+
+
+def _version(protocol: Mapping[str, Any]) -> str:
+    return f" (version {protocol['version']})" if protocol.get("version") else ""
+
+
+def _sets(run: Run) -> str:
+    whole = {entry["name"]: entry["images"] for entry in _protocol(run).get("sets", [])}
+    cut = run.record.spec.get("samples")
+    sizes = [f"{count(min(images, cut or images))} {name.replace('_', '-')}" for name, images in whole.items()]
+    return f": {_listed(sizes)} images each" if sizes else ""
+
+
+def _reference(protocol: Mapping[str, Any]) -> str:
+    images = (protocol.get("reference") or {}).get("images")
+    return f"Quality is measured against {count(images)} real images." if images else ""
+
+
+def _hardware(keys: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(keys.get("hardware", {}).get("fields", {}))
+
+
+def _accelerator(fields: Mapping[str, Any]) -> str:
+    if fields.get("device") in (None, "cpu"):
+        return ""
+    return f"{fields.get('count') or 1} × {fields.get('name') or fields['device']}"
+
+
+def _some(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

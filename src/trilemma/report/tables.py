@@ -1,0 +1,262 @@
+"""Tables from a run's record, keyed by model and metric; the page, the Markdown and the figures all read these."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from trilemma.report.catalog import AXIS_TITLES, Described, describe, rank
+from trilemma.report.numbers import count, quantity, with_error
+from trilemma.report.record import error_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from trilemma.report.record import Run
+    from trilemma.store.metric_rows import MetricRow
+
+AXES = {
+    "quality": "score_quality",
+    "diversity": "score_diversity",
+    "speed": "score_speed",
+    "speed_batch1": "score_speed_batch1",
+}
+SCORE_TITLES = {"quality": "Quality", "diversity": "Diversity", "speed": "Speed", "speed_batch1": "Speed at batch 1"}
+ARROWS = {"lower": "↓", "higher": "↑", "none": ""}
+STATUS_WORDS = {"withheld": "withheld", "failed": "failed", "skipped": "not measured", "nan": "undefined"}
+NOT_MEASURED = "not measured"
+NO_ROW = "the record holds no such measurement"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One number as text, or the word that stands for a number that could not be had, with its reason.
+
+    ``note`` numbers the footnote that holds the reason, from 1.
+    """
+
+    text: str
+    measured: bool
+    reason: str = ""
+    note: int | None = None
+    n: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableRow:
+    """One metric over all models; ``n`` is the number of images behind it, as text."""
+
+    described: Described
+    set: str
+    variant: str
+    arrow: str
+    unit: str
+    n: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawTable:
+    """Every metric, grouped by axis; ``notes[i]`` is the reason that the cells with note i + 1 share."""
+
+    models: tuple[str, ...]
+    groups: tuple[tuple[str, tuple[TableRow, ...]], ...]
+    notes: tuple[str, ...]
+
+
+def scores(run: Run) -> pd.DataFrame:
+    """Returns the tidy scores: one row per model and axis, in the order of the run, whether measured or not.
+
+    Columns: model, title, place (see Run.place), control, axis (a key of :data:`AXES`), score in [0, 10] or NaN, se and
+    the 95 % interval's ci_low and ci_high (NaN if unknown; they may leave 0 to 10), status ("ok" or the word that
+    stands for the number) and reason.
+    """
+    import pandas as pd
+
+    return pd.DataFrame([_score(run, model, axis) for model in run.models for axis in AXES], columns=_SCORE_COLUMNS)
+
+
+_SCORE_COLUMNS = (
+    "model", "title", "place", "control", "axis", "score", "se", "ci_low", "ci_high", "status", "reason",
+)  # fmt: skip
+
+
+def _score(run: Run, model: str, axis: str) -> dict[str, Any]:
+    row = run.find(model, AXES[axis])
+    cell = cell_of(run, model, row)
+    low, high = row.ci if row and row.ci else (None, None)
+    return {
+        "model": model,
+        "title": run.title(model),
+        "place": run.place(model),
+        "control": run.is_control(model),
+        "axis": axis,
+        "score": _float(row.value if row else None),
+        "se": _float(row.se if row else None),
+        "ci_low": _float(low),
+        "ci_high": _float(high),
+        "status": "ok" if cell.measured else cell.text,
+        "reason": cell.reason,
+    }
+
+
+def _float(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def cell_of(run: Run, model: str, row: MetricRow | None) -> Cell:
+    """Returns a measurement as text with its error, or the word and the reason for which there is no number."""
+    if row is None:
+        failure = run.error(model)
+        reason = f"the model failed: {failure.splitlines()[0]}" if failure else NO_ROW
+        return Cell(text="failed" if failure else NOT_MEASURED, measured=False, reason=reason)
+    if row.value is None:
+        return Cell(text=STATUS_WORDS[row.status], measured=False, reason=str(row.reason))
+    return Cell(text=quantity(row.value, row.se, row.unit), measured=True, n=row.n)
+
+
+def raw_table(run: Run) -> RawTable:
+    """Returns every measurement but the scores, keyed by metric, set and parameters, one column per model."""
+    notes: dict[str, int] = {}
+    groups: dict[str, list[TableRow]] = {title: [] for title in AXIS_TITLES.values()}
+    keyed = _keyed([row for row in run.rows if row.metric not in AXES.values()])
+    for key in sorted(keyed, key=lambda key: rank(key[0])):
+        row = _table_row(run, key, keyed[key], notes)
+        groups[AXIS_TITLES[row.described.axis]].append(row)
+    filled = tuple((title, tuple(rows)) for title, rows in groups.items() if rows)
+    return RawTable(models=tuple(run.models), groups=filled, notes=tuple(notes))
+
+
+_RowKey = tuple[str, str, str]
+
+
+def _keyed(rows: Sequence[MetricRow]) -> dict[_RowKey, dict[str, MetricRow]]:
+    """Returns rows by (metric, set, variant) and model; the variant tells apart what one model measured twice."""
+    seen: set[tuple[str, str, str | None]] = set()
+    repeated: set[tuple[str, str | None]] = set()
+    for row in rows:
+        if (row.model, row.metric, row.set) in seen:
+            repeated.add((row.metric, row.set))
+        seen.add((row.model, row.metric, row.set))
+    keyed: dict[_RowKey, dict[str, MetricRow]] = {}
+    for row in rows:
+        variant = _variant(row) if (row.metric, row.set) in repeated else ""
+        keyed.setdefault((row.metric, row.set or "", variant), {})[row.model] = row
+    return keyed
+
+
+def _variant(row: MetricRow) -> str:
+    return ", ".join(f"{key} {value}" for key, value in sorted(row.params.items()))
+
+
+def _table_row(run: Run, key: _RowKey, by_model: dict[str, MetricRow], notes: dict[str, int]) -> TableRow:
+    first = next(iter(by_model.values()))
+    cells = [_noted(cell_of(run, model, by_model.get(model)), notes) for model in run.models]
+    return TableRow(
+        described=describe(key[0]),
+        set=key[1],
+        variant=key[2],
+        arrow=ARROWS[first.direction],
+        unit=_unit(first.unit),
+        n=_span([cell.n for cell in cells if cell.n is not None]),
+        cells=tuple(cells),
+    )
+
+
+def _noted(cell: Cell, notes: dict[str, int]) -> Cell:
+    return cell if cell.measured else replace(cell, note=notes.setdefault(cell.reason, len(notes) + 1))
+
+
+def _unit(unit: str) -> str:
+    # A size in bytes carries its unit in the cell; a pure number has none.
+    return "" if unit.lower() in {"b", "byte", "bytes", "1", "none"} else unit
+
+
+def _span(numbers: Sequence[int]) -> str:
+    if not numbers:
+        return ""
+    low, high = min(numbers), max(numbers)
+    return count(low) if low == high else f"{count(low)}–{count(high)}"
+
+
+def sweep(run: Run) -> pd.DataFrame:
+    """Returns the batch sweep: one row per timed call, models in the order of the run.
+
+    Columns: model, place, control, reference (whether it is the frozen decoder), batch_size, images_per_second.
+    """
+    wanted = run.timings["scenario"].isin(["offline", "reference_decoder"]) & (run.timings["wall_ns"].fillna(0) > 0)
+    timed = run.timings[wanted]
+    models = timed["model"].astype(str)
+    frame = timed.assign(
+        place=[run.place(model) for model in models],
+        control=[run.is_control(model) for model in models],
+        reference=timed["scenario"] == "reference_decoder",
+        batch_size=timed["batch_size"].astype(int),
+        images_per_second=timed["n_images"].astype(float) / (timed["wall_ns"].astype(float) / 1e9),
+    )
+    rank_of = {model: position for position, model in enumerate(run.models)}
+    frame = frame.sort_values("model", key=lambda names: names.map(rank_of), kind="stable")
+    return frame[["model", "place", "control", "reference", "batch_size", "images_per_second"]].reset_index(drop=True)
+
+
+def sweep_medians(frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns the median images per second, one row per model, one column per batch size, NaN where not timed.
+
+    The reference decoder is timed beside every model; all its calls together are the row "reference decoder".
+    """
+    named = frame.assign(model=frame["model"].mask(frame["reference"], "reference decoder"))
+    medians = named.groupby(["model", "batch_size"], sort=False)["images_per_second"].median().unstack()
+    return medians.reindex(columns=sorted(medians.columns))
+
+
+def coverage(run: Run) -> list[dict[str, Any]]:
+    """Returns for every model its planned, done and failed images (None where unknown) and its state in words."""
+    return [_coverage(run, model) for model in run.models]
+
+
+def _coverage(run: Run, model: str) -> dict[str, Any]:
+    counts = run.record.counts.get(model, {})
+    planned, done, failed = (counts.get(name) for name in ("planned", "done", "failed"))
+    if run.error(model):
+        state = "failed"
+    elif planned is not None and done is not None and done + (failed or 0) >= planned:
+        state = "complete, with failed images" if failed else "complete"
+    else:
+        state = "unfinished" if done else "not run"
+    return {"model": model, "planned": planned, "done": done, "failed": failed, "state": state}
+
+
+def failures(run: Run) -> list[tuple[str, str, str]]:
+    """Returns (model, what, error) of all that failed: workers, images, metrics, timings."""
+    models = [(model, "the whole worker", error_text(error)) for model, error in run.record.errors.items()]
+    metrics = [(row.model, f"metric {row.metric}", str(row.reason)) for row in run.rows if row.status == "failed"]
+    return [*models, *_failed_images(run.samples), *metrics, *_timings(run, status="failed")]
+
+
+def omissions(run: Run) -> list[tuple[str, str, str]]:
+    """Returns (model, what, reason) of every timing that was left out, for its cost or for what else."""
+    return _timings(run, status="skipped")
+
+
+def _failed_images(samples: pd.DataFrame) -> list[tuple[str, str, str]]:
+    bad = samples[samples["status"].notna() & (samples["status"] != "ok")]
+    told = bad.assign(error=bad["error"].fillna("no error was recorded"))
+    groups = told.groupby(["model", "set", "status", "error"], sort=False).size().reset_index(name="number")
+    return [
+        (str(row["model"]), f"{count(int(row['number']))} × {row['set']} image ({row['status']})", str(row["error"]))
+        for row in groups.to_dict("records")
+    ]
+
+
+def _timings(run: Run, *, status: str) -> list[tuple[str, str, str]]:
+    rows = run.timings[run.timings["status"] == status].to_dict("records")
+    return [
+        (str(row["model"]), f"{row['scenario']} timing at batch {row['batch_size']}", str(row["reason"]))
+        for row in rows
+    ]
+
+
+def score_text(row: Mapping[Hashable, Any]) -> str:
+    """Returns a row of :func:`scores` as text: the score with its error, or the word for its absence."""
+    return with_error(row["score"], row["se"]) if row["status"] == "ok" else str(row["status"])

@@ -1,0 +1,29 @@
+"""Writes the report's files beside the record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trilemma.report import tables
+from trilemma.report.drawing import png, svg
+from trilemma.report.figures import sweep_figure, trilemma_figure
+from trilemma.report.markdown import markdown
+from trilemma.report.page import html
+from trilemma.report.record import load
+from trilemma.store.atomic import write_bytes
+
+
+def write(run_folder: Path) -> Path:
+    """Writes the page, the Markdown and the figures; returns the path of the page."""
+    run = load(run_folder)
+    figures = {"trilemma": trilemma_figure(tables.scores(run))}
+    sweep = tables.sweep(run)
+    if not sweep.empty:
+        figures["speed"] = sweep_figure(sweep)
+    for name, figure in figures.items():
+        write_bytes(run_folder / "figures" / f"{name}.svg", svg(figure))
+        write_bytes(run_folder / "figures" / f"{name}.png", png(figure))
+    write_bytes(run_folder / "report.md", markdown(run).encode())
+    page = run_folder / "report.html"
+    write_bytes(page, html(run).encode())
+    return page

@@ -1,0 +1,51 @@
+"""The device that a worker uses, and what there is to say of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trilemma.errors import UserError, suggest
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def check_device(name: str) -> str:
+    """Returns the name; raises UserError unless it is one of :data:`DEVICES`."""
+    if name not in DEVICES:
+        raise UserError(f'there is no device "{name}".', where="--device", hint=suggest(name, DEVICES))
+    return name
+
+
+def pick_device(name: str) -> torch.device:
+    """Returns the device; "auto" is CUDA where there is one.
+
+    Raises:
+        UserError: CUDA was asked for and is not there.
+    """
+    import torch
+
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise UserError("torch sees no CUDA device here.", where="--device", hint="Use --device cpu.")
+    return torch.device("cuda" if available and name in ("auto", "cuda") else "cpu")
+
+
+def describe_device(device: torch.device) -> dict[str, Any]:
+    """Returns what the hardware and execution digests are made of, in so far as only torch knows it."""
+    import torch
+
+    described: dict[str, Any] = {
+        "device": device.type,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
+        "cuda": torch.version.cuda if device.type == "cuda" else None,
+    }
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        gpu = {"name": properties.name, "memory_gib": round(properties.total_memory / 2**30)}
+        described |= {**gpu, "count": torch.cuda.device_count()}
+    return described

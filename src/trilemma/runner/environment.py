@@ -1,0 +1,99 @@
+"""What a run's numbers were had with: versions, machine, commit. Everything that can be known without torch."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from trilemma import __version__
+
+PACKAGES = (
+    "torch", "torchvision", "numpy", "scipy", "pandas", "pyarrow", "diffusers", "transformers", "timm", "safetensors",
+    "pillow", "torch-fidelity",
+)  # fmt: skip
+# Variables that change speed or numerics. Others may hold secrets and are never read.
+VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "CUDA_VISIBLE_DEVICES",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "TORCH_NUM_THREADS",
+)
+
+
+def environment() -> dict[str, Any]:
+    """Returns Python, package versions and the environment variables that matter."""
+    return {
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+    }
+
+
+def host() -> dict[str, Any]:
+    """Returns what there is to say of the machine; its name and its user are nobody's business."""
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "cpu": _cpu_name(),
+        "cores": usable_cores(),
+        "memory_gib": memory_gib(),
+    }
+
+
+def tool() -> dict[str, Any]:
+    """Returns this suite's version and, in a checkout, its commit and whether files differ from it."""
+    commit = _git("rev-parse", "HEAD")
+    return {
+        "name": "trilemma",
+        "version": __version__,
+        "git": commit,
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")) if commit else None,
+    }
+
+
+def usable_cores() -> int:
+    """Returns the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_gib() -> int | None:
+    """Returns the machine's memory, rounded to GiB; None where it cannot be asked for."""
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_name() -> str:
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _git(*arguments: str) -> str | None:
+    """Returns git's answer about the checkout that this code lies in, None outside one."""
+    checkout = Path(__file__).resolve().parents[3]
+    if not (checkout / ".git").exists():
+        return None
+    try:
+        answer = subprocess.run(
+            ["git", *arguments], cwd=checkout, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

@@ -1,0 +1,91 @@
+"""Starts a worker process, listens to it, and says how it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trilemma
+
+Message = dict[str, Any]
+LOG_LINES = 15
+GRACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a worker ended; ``error`` is None where it did its job."""
+
+    error: dict[str, str] | None
+
+
+def run_worker(job: Path, log: Path, on_message: Callable[[Message], None]) -> Ended:
+    """Runs one worker to its end.
+
+    Its standard input is a pipe that only this process holds: should we be killed, it closes, and the worker leaves.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as log_file:
+        worker = subprocess.Popen(
+            [sys.executable, "-P", "-m", "trilemma.runner.worker", str(job)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log_file,
+            env=_environment(),
+            start_new_session=True,  # Ctrl-C is ours to hear; we end the worker ourselves
+        )
+        try:
+            failure = _listen(worker, on_message)
+        finally:
+            _end(worker)
+    return Ended(error=failure or _abnormal_end(worker.returncode, log))
+
+
+def _listen(worker: subprocess.Popen[bytes], on_message: Callable[[Message], None]) -> dict[str, str] | None:
+    assert worker.stdout is not None
+    failure: dict[str, str] | None = None
+    for line in worker.stdout:
+        message: Message = json.loads(line)
+        if message["kind"] == "failed":
+            failure = message["error"]
+        on_message(message)
+    worker.wait()
+    return failure
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    if worker.poll() is None:
+        worker.terminate()
+        try:
+            worker.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            worker.kill()
+            worker.wait()
+    for pipe in (worker.stdin, worker.stdout):
+        if pipe is not None:
+            pipe.close()
+
+
+def _abnormal_end(code: int, log: Path) -> dict[str, str] | None:
+    if code == 0:
+        return None
+    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+    return {"type": "WorkerDied", "message": f"the model's process was {how}.", "traceback": "\n".join(tail)}
+
+
+def _environment() -> dict[str, str]:
+    """Ours; from a checkout that is not installed, the worker must find the same package as we did."""
+    package_parent = Path(trilemma.__file__).resolve().parents[1]
+    environment = dict(os.environ)
+    if package_parent.name not in ("site-packages", "dist-packages"):
+        paths = [str(package_parent), environment.get("PYTHONPATH", "")]
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    return environment

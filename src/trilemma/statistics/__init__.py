@@ -1,0 +1,1 @@
+"""Standard errors, intervals and paired differences: pure functions of numpy arrays."""

@@ -1,0 +1,68 @@
+"""Speed of anything that makes a batch of images: a sweep of batch sizes within a budget of seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from trilemma.protocol import SpeedSpec
+from trilemma.timing.clock import Call, reset_allocated, timed_call
+
+if TYPE_CHECKING:
+    import torch
+
+Batch = Callable[[int, int], object]  # (batch size, number of the call) -> the images, on the host
+
+
+def sweep(batch: Batch, spec: SpeedSpec, device: torch.device, scenario: str = "offline") -> list[Call]:
+    """Times every batch size of ``spec``, smallest first, each warmed up at its own shape.
+
+    A batch size whose warm-up and fewest calls would not fit into what is left of ``budget_seconds``, by the time per
+    image of the size before it, becomes one row with status "skipped". The smallest is always timed.
+    """
+    rows: list[Call] = []
+    deadline = time.perf_counter() + spec.budget_seconds
+    per_image = 0.0
+    for size in spec.batch_sizes:
+        needed = per_image * size * (spec.warmup_calls + spec.min_calls)
+        if needed > deadline - time.perf_counter():
+            rows.append(_skipped(scenario, size, needed, device))
+            continue
+        timed = steady(batch, size, spec, device, scenario)
+        per_image = seconds_per_image(timed[spec.warmup_calls :])
+        rows.extend(timed)
+    return rows
+
+
+def steady(batch: Batch, size: int, spec: SpeedSpec, device: torch.device, scenario: str) -> list[Call]:
+    """Warms up at one batch size, then times calls until both the fewest calls and seconds are reached."""
+    rows = [
+        timed_call(lambda n=number: batch(size, n), device, scenario="warmup", size=size, number=number)  # type: ignore[misc]
+        for number in range(spec.warmup_calls)
+    ]
+    reset_allocated(device)
+    spent = 0
+    for number in range(MOST_CALLS):
+        if number >= spec.min_calls and spent >= spec.min_seconds * 1e9:
+            break
+        offset = spec.warmup_calls + number
+        row = timed_call(lambda n=offset: batch(size, n), device, scenario=scenario, size=size, number=number)  # type: ignore[misc]
+        spent += row.wall_ns or 0
+        rows.append(row)
+    return rows
+
+
+MOST_CALLS = 10_000  # a call that takes no measurable time must not loop for ever
+
+
+def seconds_per_image(rows: list[Call]) -> float:
+    """Returns all seconds over all images of the rows."""
+    return sum(row.wall_ns or 0 for row in rows) / 1e9 / max(1, sum(row.n_images for row in rows))
+
+
+def _skipped(scenario: str, size: int, needed: float, device: torch.device) -> Call:
+    reason = f"would take about {needed:.0f} s, more than is left of the budget"
+    return Call(
+        scenario=scenario, batch_size=size, call=0, n_images=0, device=device.type, status="skipped", reason=reason
+    )

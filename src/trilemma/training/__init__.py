@@ -1,0 +1,1 @@
+"""One recipe per network and one loop for all of them."""

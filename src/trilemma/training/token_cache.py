@@ -1,0 +1,39 @@
+"""Encodes the finite training split once, so that a prior's steps need no encoder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trilemma.data import scenes
+from trilemma.training.loop import pictures
+
+BATCH = 250
+
+
+def encode_training_split(path: Path, encode: Callable[[Tensor], Tensor], device: torch.device) -> Tensor:
+    """Returns ``encode`` of every picture of the training split, from ``path`` if it was done before.
+
+    Args:
+        path: a ``.npy`` file, written when the work is complete.
+        encode: float images ``(B, 3, H, W)`` in [-1, 1] to a tensor ``(B, ...)``.
+        device: where to encode.
+
+    Returns:
+        ``(100000, ...)`` on the CPU: int16 for integer codes, else float16.
+    """
+    if not path.exists():
+        parts = []
+        with torch.inference_mode():
+            for start in range(0, scenes.TRAIN_IMAGES, BATCH):
+                codes = encode(pictures(np.arange(start, start + BATCH), device))
+                parts.append(codes.to(torch.float16 if codes.is_floating_point() else torch.int16).cpu().numpy())
+        temporary = path.with_suffix(".partial.npy")
+        np.save(temporary, np.concatenate(parts))
+        os.replace(temporary, path)
+    return torch.from_numpy(np.load(path))

@@ -1,0 +1,120 @@
+"""The pipeline folder: diffusers opens it unaided; training and sampling mean the same flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from trilemma.card import Card
+from trilemma.errors import UserError
+from trilemma.families.latent_diffusion import Pipeline, load
+from trilemma.families.text import TextEncoder
+from trilemma.registry import pipeline_card
+from trilemma.training import latent_diffusion as recipe
+from trilemma.training.loop import Step
+
+NETWORK = recipe.LatentDiffusionNetwork(channels=(16, 16, 16), unet_channels=(16, 16), heads=2)
+PROMPTS = ["a red star on green dots", ""]
+
+
+@pytest.fixture
+def folder(trained: Callable[[str], Card]) -> Path:
+    return trained("ldm").path
+
+
+@pytest.fixture
+def pipeline(trained: Callable[[str], Card]) -> Pipeline:
+    return load(trained("ldm"), "cpu")
+
+
+def test_diffusers_opens_the_folder_unaided(folder: Path) -> None:
+    from diffusers import DiffusionPipeline
+
+    opened: Any = DiffusionPipeline.from_pretrained(folder)  # type: ignore[no-untyped-call]
+    opened.set_progress_bar_config(disable=True)
+    images = opened(PROMPTS, num_inference_steps=2, height=32, width=32, output_type="np").images
+    assert images.shape == (2, 32, 32, 3)
+
+
+def test_a_bare_pipeline_folder_is_a_model(folder: Path) -> None:
+    card = pipeline_card(folder)
+    assert card.resolution == 32
+    assert load(card, "cpu").generate(PROMPTS, [1, 2], num_inference_steps=1).shape == (2, 3, 32, 32)
+
+
+def test_a_folder_without_a_pipeline_is_refused(trained: Callable[[str], Card]) -> None:
+    from dataclasses import replace
+
+    with pytest.raises(UserError, match="no diffusers pipeline"):
+        load(replace(trained("ldm"), path=trained("gan").path), "cpu")
+
+
+def test_evaluations_count_steps_and_guidance(pipeline: Pipeline) -> None:
+    pipeline.generate(PROMPTS, [1, 2], num_inference_steps=3, guidance_scale=1.0)
+    assert pipeline.evaluations == 2 * 3
+    pipeline.generate(PROMPTS, [1, 2], num_inference_steps=3, guidance_scale=2.0)
+    assert pipeline.evaluations == 3 * 2 * 3
+
+
+def test_a_trace_has_one_frame_per_step(pipeline: Pipeline) -> None:
+    frames = pipeline.trace(PROMPTS, [1, 2], num_inference_steps=4)
+    assert len(frames) == 4
+    assert torch.equal(frames[-1], pipeline.generate(PROMPTS, [1, 2], num_inference_steps=4))
+
+
+@pytest.mark.parametrize("steps", (1, 4, 20))
+def test_the_sampler_ends_where_a_perfect_network_points(pipeline: Pipeline, steps: int) -> None:
+    """If all data were one latent c, the flow at x_s would be (x_s - c) / s: any number of steps must end at c."""
+    target = torch.linspace(-1, 1, 4).view(1, 4, 1, 1)
+
+    def perfect(sample: Tensor, timestep: Tensor, **_: Any) -> tuple[Tensor]:
+        return ((sample - target) / (timestep / recipe.TIMESTEPS),)
+
+    pipeline.pipeline.unet.forward = perfect
+    latents = pipeline._run(
+        PROMPTS, [1, 2], {"num_inference_steps": steps, "guidance_scale": 1.0}, output_type="latent"
+    )
+    torch.testing.assert_close(latents, target.expand_as(latents), atol=5e-3, rtol=0)
+
+
+class Perfect(nn.Module):
+    """The network that knows that all latents are ``constant``."""
+
+    def __init__(self, constant: float) -> None:
+        super().__init__()
+        self.constant, self.factor = constant, nn.Parameter(torch.ones(()))
+
+    def forward(self, sample: Tensor, timestep: Tensor, text: Tensor) -> SimpleNamespace:
+        share = (timestep / recipe.TIMESTEPS)[:, None, None, None]
+        return SimpleNamespace(sample=self.factor * (sample - self.constant) / share)
+
+
+@pytest.mark.parametrize(("constant", "perfect"), [(0.3, True), (-0.3, False)])
+def test_training_aims_at_noise_minus_data(text_folder: Path, constant: float, perfect: bool) -> None:
+    stage = recipe.FlowStage(
+        Perfect(constant), torch.full((64, 4, 8, 8), 0.3), TextEncoder(text_folder), torch.device("cpu"), images=64
+    )
+    torch.manual_seed(0)
+    loss = stage.step(Step(number=0, progress=0.0, indices=torch.arange(64).numpy()))["loss"].item()
+    assert (loss < 1e-3) == perfect  # bfloat16 where the processor has it
+
+
+def test_normalising_the_latents_leaves_the_autoencoder_as_it_was() -> None:
+    torch.manual_seed(0)
+    autoencoder = recipe.build_autoencoder(NETWORK).eval().requires_grad_(False)
+    nn.init.normal_(autoencoder.quant_conv.bias, std=3)
+    images = torch.rand(16, 3, 32, 32) * 2 - 1
+    latents = autoencoder.encode(images).latent_dist.mean
+    before = autoencoder.decode(latents).sample
+    returned = recipe.normalise_latents(autoencoder, latents)
+    after = autoencoder.encode(images).latent_dist.mean
+    torch.testing.assert_close(after, returned, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(after.mean((0, 2, 3)), torch.zeros(4), atol=1e-4, rtol=0)
+    torch.testing.assert_close(after.std((0, 2, 3)), torch.ones(4), atol=1e-3, rtol=0)
+    torch.testing.assert_close(autoencoder.decode(after).sample, before, atol=1e-4, rtol=1e-4)

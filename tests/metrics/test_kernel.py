@@ -1,0 +1,59 @@
+"""Kernel distance: a slow double loop, unbiasedness, and a standard error that is one."""
+
+import numpy as np
+import pytest
+
+from trilemma.errors import UserError
+from trilemma.metrics.kernel import block_count, kernel_distance, kernel_distance_blocks, mmd2_unbiased
+
+
+def test_it_equals_the_definition_term_by_term() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(7, 3)), rng.normal(size=(9, 3)) + 1
+
+    def k(a: np.ndarray, b: np.ndarray) -> float:
+        return float((a @ b / 3 + 1) ** 3)
+
+    within_x = np.mean([k(x[i], x[j]) for i in range(7) for j in range(7) if i != j])
+    within_y = np.mean([k(y[i], y[j]) for i in range(9) for j in range(9) if i != j])
+    across = np.mean([k(a, b) for a in x for b in y])
+    assert mmd2_unbiased(x, y) == pytest.approx(within_x + within_y - 2 * across)
+
+
+def test_it_is_unbiased_and_its_error_agrees_with_monte_carlo() -> None:
+    rng = np.random.default_rng(0)
+    estimates = [kernel_distance(rng.normal(size=(256, 8)), rng.normal(size=(1000, 8))) for _ in range(200)]
+    values = np.array([e.value for e in estimates])
+    stated = np.sqrt(np.mean([e.se**2 for e in estimates]))
+    assert abs(values.mean()) < 3 * values.std() / np.sqrt(200)
+    assert (values < 0).any()
+    assert stated == pytest.approx(values.std(ddof=1), rel=0.15)
+
+
+def test_it_grows_with_the_shift() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(512, 8)), rng.normal(size=(1000, 8))
+    values = [kernel_distance(x + shift, y).value for shift in (0.2, 0.5, 1.0)]
+    assert values == sorted(values)
+    assert values[0] > 0
+
+
+def test_blocks_are_at_least_eight_and_at_most_a_thousand_images() -> None:
+    assert [block_count(n) for n in (64, 2048, 8000, 50_000)] == [8, 8, 8, 50]
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(100, 2)), rng.normal(size=(50, 2))
+    blocks = kernel_distance_blocks(x, y)
+    assert len(blocks) == 8
+    assert kernel_distance(x, y).value == pytest.approx(blocks.mean())
+    assert kernel_distance(x, y).degrees_of_freedom == 7
+
+
+def test_little_data_is_skipped_and_bad_data_refused() -> None:
+    x = np.random.default_rng(0).normal(size=(100, 3))
+    few = kernel_distance(x[:10], x)
+    assert few.status == "skipped" and few.reason is not None and "64" in few.reason
+    assert kernel_distance(x, x[:10]).status == "skipped"
+    with pytest.raises(UserError):
+        kernel_distance(x, x[:, :2])
+    with pytest.raises(UserError):
+        mmd2_unbiased(x[:1], x)

@@ -1,0 +1,112 @@
+"""Scores: their anchors, clipping, first-order errors against simulation, and what takes a score away."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from trilemma.metrics.copying import copy_test
+from trilemma.metrics.scores import (
+    Score,
+    diversity_score,
+    diversity_score_from_coverage,
+    quality_score,
+    speed_score,
+    withhold_if_copying,
+)
+from trilemma.statistics.estimate import Estimate, missing
+
+
+def number(value: float, se: float | None = 0.0) -> Estimate:
+    return Estimate(value=value, se=se, se_method="mean", n=100)
+
+
+def test_quality_is_ten_for_real_images_and_zero_for_the_control() -> None:
+    assert quality_score(number(2.0), number(50.0), number(2.0)).value == pytest.approx(10)
+    assert quality_score(number(50.0), number(50.0), number(2.0)).value == pytest.approx(0)
+    assert quality_score(number(10.0), number(50.0), number(2.0)).value == pytest.approx(5)
+
+
+def test_values_are_clipped_and_intervals_are_not() -> None:
+    better = quality_score(number(1.0, 0.1), number(50.0), number(2.0))
+    worse = quality_score(number(90.0, 0.1), number(50.0), number(2.0))
+    assert (better.value, worse.value) == (10, 0)
+    assert better.unclipped.value > 10 and worse.unclipped.value < 0
+    assert better.interval()[0] > 10 and worse.interval()[1] < 0
+
+
+def test_speed_is_ten_for_one_pass_and_loses_a_third_of_ten_with_each_decade() -> None:
+    assert speed_score(number(1e-3), number(1e-3)).value == pytest.approx(10)
+    assert speed_score(number(1e-2), number(1e-3)).value == pytest.approx(20 / 3)
+    assert speed_score(number(1.0), number(1e-3)).value == pytest.approx(0, abs=1e-12)
+
+
+def test_diversity_is_the_mean_of_its_two_halves() -> None:
+    assert diversity_score(number(1.0), number(0.5)).value == pytest.approx(7.5)
+    assert diversity_score(number(0.8, 0.03), number(0.6, 0.04)).unclipped.se == pytest.approx(0.25)
+    assert diversity_score_from_coverage(number(0.48), number(0.96)).value == pytest.approx(5)
+
+
+@pytest.mark.parametrize(
+    ("score", "inputs"),
+    [
+        (quality_score, ((10.0, 0.3), (50.0, 1.0), (2.0, 0.05))),
+        (speed_score, ((0.02, 0.0005), (0.001, 0.00003))),
+        (diversity_score_from_coverage, ((0.6, 0.01), (0.95, 0.01))),
+    ],
+)
+def test_errors_agree_with_simulation(score: Callable[..., Score], inputs: tuple[tuple[float, float], ...]) -> None:
+    rng = np.random.default_rng(0)
+    draws = [score(*(number(rng.normal(v, s)) for v, s in inputs)).unclipped.value for _ in range(4000)]
+    stated = score(*(number(v, s) for v, s in inputs)).unclipped
+    assert stated.se == pytest.approx(np.std(draws), rel=0.06)
+    assert stated.se_method == "delta"
+
+
+def test_an_unknown_error_is_not_taken_for_zero() -> None:
+    score = quality_score(number(10.0, None), number(50.0, 1.0), number(2.0, 0.1))
+    assert score.value is not None
+    assert score.unclipped.se is None and score.interval() is None
+
+
+def test_a_missing_input_takes_the_score_away_with_its_reason() -> None:
+    gone = missing("needs at least 20 samples; there are 4", n=4)
+    for score in (
+        quality_score(gone, number(50.0), number(2.0)),
+        quality_score(number(5.0), gone, number(2.0)),
+        diversity_score(number(1.0), gone),
+        diversity_score_from_coverage(gone, number(1.0)),
+        speed_score(gone, number(1.0)),
+    ):
+        assert score.value is None and score.interval() is None
+        assert score.unclipped.reason == gone.reason and score.unclipped.status == "skipped"
+
+
+def test_anchors_that_make_no_sense_fail_the_score() -> None:
+    for score in (
+        quality_score(number(5.0), number(2.0), number(2.0)),
+        quality_score(number(0.0), number(5.0), number(2.0)),
+        quality_score(number(1.0), number(5.0), number(-0.1)),
+        speed_score(number(0.0), number(1.0)),
+        diversity_score_from_coverage(number(0.5), number(0.0)),
+    ):
+        assert score.value is None
+        assert score.unclipped.status == "failed" and score.unclipped.reason
+
+
+def test_copying_withholds_the_score_and_says_so() -> None:
+    rng = np.random.default_rng(0)
+    heldout = 1 + rng.random(1000)
+    score = diversity_score(number(1.0), number(1.0))
+    assert withhold_if_copying(score, copy_test(1 + rng.random(1000), heldout)) is score
+    withheld = withhold_if_copying(score, copy_test(np.zeros(1000), heldout))
+    assert withheld.value is None and withheld.unclipped.value is None
+    assert withheld.unclipped.status == "withheld"
+    assert "100.0%" in str(withheld.unclipped.reason)
+
+
+def test_scores_are_monotone() -> None:
+    distances = [quality_score(number(f), number(50.0), number(2.0)).value for f in (2, 5, 20, 50)]
+    assert distances == sorted(distances, reverse=True)
+    assert math.isclose(sum(np.diff(distances) < 0), 3)

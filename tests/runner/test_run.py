@@ -1,0 +1,222 @@
+"""Whole runs of made-up models: what is recorded, what a failure leaves, what is done only once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from trilemma.errors import UserError
+from trilemma.metrics.catalog import METRICS
+from trilemma.runner.compare import compare
+from trilemma.runner.run import ReferenceFailed, Request
+from trilemma.store.run import Run
+
+
+@pytest.fixture(scope="session")
+def driver(_fakes_can_be_imported: None) -> ModuleType:
+    import drive
+
+    return drive
+
+
+@pytest.fixture(scope="session")
+def second(driver: ModuleType, root: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The model "tiny" again, in a workspace where its card gives it another contrast."""
+    other = shutil.copytree(root, tmp_path_factory.mktemp("other") / "workspace")
+    card = other / "models" / "tiny" / "card.toml"
+    card.write_text(card.read_text() + "[knobs]\ncontrast = 1.2\n")
+    run: Run = driver.drive(other, tmp_path_factory.mktemp("runs"), cache, "tiny,loud")
+    return run
+
+
+def test_the_record_says_how_it_ended(finished: Run) -> None:
+    record = finished.record
+    assert record.status == "failed" and record.ended is not None and not record.partial
+    assert record.errors.keys() == {"crashing", "dying"}
+    assert record.errors["crashing"]["message"] == "the network fell over"
+    assert "RuntimeError" in record.errors["crashing"]["traceback"]
+    assert "SIGABRT" in record.errors["dying"]["message"]
+    assert record.counts["tiny"] == {"planned": 224, "done": 224, "failed": 0}
+    assert record.counts["crashing"] == {"planned": 224, "done": 32, "failed": 192}
+    assert record.counts["dying"] == record.counts["crashing"]
+    assert record.keys["tiny"]["case"]["fields"]["knobs"] == {"contrast": 1.0}
+    assert record.keys["tiny"]["hardware"]["fields"]["device"] == "cpu"
+    assert record.cards["crashing"]["options"] == {"crash_after": 40}
+    assert record.models["tiny"]["info"]["parameters"] == 7
+    assert not finished.folder.lock.exists()
+
+
+def test_a_failed_model_has_null_rows_with_the_reason(finished: Run) -> None:
+    rows = [row for row in finished.rows if row.model == "crashing"]
+    assert len(rows) == len([row for row in finished.rows if row.model == "tiny"])
+    assert {(row.value, row.status) for row in rows} == {(None, "failed")}
+    assert all("the network fell over" in (row.reason or "") for row in rows)
+
+
+def test_a_good_model_has_every_metric_of_the_protocol(finished: Run) -> None:
+    rows = {row.metric: row for row in finished.rows if row.model == "tiny"}
+    always = {name for name, metric in METRICS.items() if metric.axis in ("score", "speed", "about")}
+    assert rows.keys() == {*finished.record.spec["protocol"]["metrics"], *always}
+    missing = {name for name, row in rows.items() if row.value is None}
+    assert missing == {"fid"}
+    assert rows["fid"].status == "skipped" and "Inception" in (rows["fid"].reason or "")
+    assert rows["evaluations_per_image"].value == 2.0 and rows["parameters"].value == 7.0
+    assert rows["fd_scenes"].n == 64 and rows["fd_scenes"].n_reference == 160
+    assert rows["fd_scenes"].extractor == "features:" + "f" * 16
+    assert 0 <= (rows["score_quality"].value or 0) <= 10
+
+
+def test_pandas_alone_reads_the_record(finished: Run) -> None:
+    path = finished.folder.path
+    samples = pd.read_parquet(path / "samples" / "tiny.parquet")
+    features = np.load(path / "features" / "tiny.npz")
+    assert len(samples) == len(features["features"]) == len(features["thumbnails"]) == 224
+    assert samples["set"].value_counts().to_dict() == {"prompted": 64, "unconditional": 64, "within_prompt": 96}
+    assert samples.loc[samples["prompt"] == "", "clip_score"].isna().all()
+    assert samples.loc[samples["prompt"] != "", "clip_score"].notna().all()
+    assert samples["key"].is_unique and (samples["status"] == "ok").all()
+    assert samples["image_sha256"].nunique() == 224
+    timings = pd.read_parquet(path / "timings" / "tiny.parquet")
+    assert set(timings["scenario"]) == {"load", "first_call", "warmup", "single_stream", "offline"}
+    reference = pd.read_parquet(path / "timings" / "reference.parquet")
+    assert set(reference["scenario"]) == {"warmup", "reference_decoder"}
+    events = pd.read_json(path / "events.jsonl", lines=True)
+    assert events["event"].tolist() == ["started", "model done", "model failed", "model failed", "failed"]
+    assert not (path / "parts" / "tiny").exists() and (path / "parts" / "crashing").exists()
+    assert not list(path.rglob(".*")) and not list((path / "jobs").iterdir())
+
+
+def test_grids_come_with_their_captions(finished: Run) -> None:
+    folder = finished.folder.images("tiny")
+    shapes = {}
+    for name in ("prompted", "unconditional", "within_prompt"):
+        about = json.loads((folder / f"{name}.json").read_text())
+        with Image.open(folder / f"{name}.png") as image:
+            assert image.size == (8 * 32, len(about["keys"]) // 8 * 32)
+        shapes[name] = (about["columns"], len(about["keys"]), len(set(about["prompts"])))
+    assert shapes["unconditional"] == (8, 64, 1)
+    assert shapes["within_prompt"] == (8, 64, 8)
+    samples = finished.samples("tiny")
+    about = json.loads((folder / "within_prompt.json").read_text())
+    assert about["prompts"] == samples.set_index("key").loc[about["keys"], "prompt"].tolist()
+
+
+def test_the_models_prints_are_in_its_log(finished: Run) -> None:
+    assert "models print what they like" in finished.folder.log("tiny").read_text()
+
+
+def test_another_run_gives_the_same_images_and_reads_the_cache(finished: Run, second: Run, cache: Path) -> None:
+    # "loud" is no part of the first run; "tiny" has another contrast, but seeds and keys are the same.
+    a, b = finished.samples("tiny"), second.samples("tiny")
+    assert a["key"].tolist() == b["key"].tolist() and a["seed"].tolist() == b["seed"].tolist()
+    assert second.record.status == "complete"
+    sets = ["floor", "heldout", "reduced", "reference", "training", "within"]
+    assert sorted(path.name.split("-")[0] for path in (cache / "reference").iterdir()) == sets
+    assert finished.record.reference == second.record.reference
+
+
+def test_runs_are_compared_pair_by_pair(finished: Run, second: Run) -> None:
+    found = {(one.model, one.metric): one for one in compare(finished, second)}
+    distance = found["tiny", "fd_scenes"]
+    assert distance.verdict == "ok" and distance.pairing == "paired"
+    a, b = finished.row("tiny", "fd_scenes"), second.row("tiny", "fd_scenes")
+    assert a is not None and b is not None and a.value is not None and b.value is not None
+    assert distance.difference == pytest.approx(b.value - a.value)
+    assert a.se is not None and b.se is not None and distance.se is not None
+    assert 0 < distance.se < 0.5 * (a.se**2 + b.se**2) ** 0.5  # the pairs share their noise
+    assert found["tiny", "residual"].pairing == "paired"
+    assert found["tiny", "kid"].pairing == "unpaired"
+    assert found["loud", "kid"].verdict == "MISSING" and found["loud", "kid"].reason == "only in b"
+    assert found["crashing", "kid"].verdict == "MISSING"
+
+
+def test_a_run_compared_with_itself_differs_by_nothing(second: Run) -> None:
+    found = [one for one in compare(second, second) if one.verdict == "ok"]
+    assert len(found) > 20
+    assert {one.difference for one in found} == {0.0}
+    assert {one.se for one in found if one.pairing == "paired"} == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "metric", "field"),
+    [
+        (lambda record: record.spec.update(seed=5), "fd_scenes", "seed: 0 against 5"),
+        (lambda record: record.spec.update(samples=32), "kid", "samples: None against 32"),
+        (lambda record: record.spec["protocol"].update(version=2), "modes", "protocol: small/1 against small/2"),
+        (
+            lambda record: record.keys["tiny"]["hardware"]["fields"].update(name="other"),
+            "images_per_second",
+            "hardware.name",
+        ),
+    ],
+)
+def test_numbers_of_another_identity_are_refused(second: Run, change: Any, metric: str, field: str) -> None:
+    other = Run(second.folder.path)
+    change(other.record)
+    found = {(one.model, one.metric): one for one in compare(second, other)}
+    refused = found["tiny", metric]
+    assert refused.verdict == "INCOMPARABLE" and refused.difference is None
+    assert field in (refused.reason or "")
+    # What identity leaves alone is still compared: speed does not depend on the seed, quality not on the machine.
+    untouched = {"seed": "load_seconds", "samples": "load_seconds", "hardware.name": "kid"}.get(field.split(":")[0])
+    assert untouched is None or found["tiny", untouched].verdict == "ok"
+
+
+def test_another_extractor_is_refused(second: Run) -> None:
+    other = Run(second.folder.path)
+    other.rows = [replace(row, extractor="features:0") if row.metric == "fd_scenes" else row for row in other.rows]
+    found = {(one.model, one.metric): one for one in compare(second, other)}
+    assert "extractor" in (found["tiny", "fd_scenes"].reason or "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"device": "gpu"}, 'no device "gpu"'),
+        ({"seed": -1}, "--seed"),
+        ({"cards": ()}, "no model is named"),
+        ({"samples": 0}, "--samples"),
+    ],
+)
+def test_a_request_that_makes_no_sense_starts_nothing(
+    driver: ModuleType, root: Path, cache: Path, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    request: Request = replace(driver.request(root, tmp_path, cache, "tiny"), **changes)
+    from rich.console import Console
+
+    from trilemma.runner.display import Display
+    from trilemma.runner.run import run_benchmark
+
+    with pytest.raises(UserError, match=message):
+        run_benchmark(request, Display(Console(stderr=True), quiet=True))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_real_images_the_run_ends_at_once(
+    driver: ModuleType, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "FAKES", replace(driver.FAKES, load="fake_instruments:nothing_there"))
+    with pytest.raises(UserError, match="nothing_there"):
+        driver.drive(root, tmp_path / "runs", tmp_path / "cache", "tiny")
+    (path,) = (tmp_path / "runs").iterdir()
+    record = Run(path).record
+    assert record.status == "failed" and record.models["tiny"]["status"] == "waiting"
+    assert issubclass(ReferenceFailed, RuntimeError)
+
+
+def test_the_parent_imports_no_torch() -> None:
+    import subprocess
+
+    code = "import sys, trilemma.runner.run, trilemma.runner.assemble, trilemma.runner.compare; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "torchvision", "diffusers", "transformers", "timm", "matplotlib"} & set(loaded)
