@@ -117,7 +117,11 @@ def test_buffers_hold_what_the_official_ones_hold() -> None:
 
 def test_a_quantiser_in_the_official_layout_loads() -> None:
     state = {name: torch.randn(shape) for name, shape in official_quantizer_shapes().items()}
-    MultiScaleQuantizer(CODES, CODE_WIDTH, SCALES).load_state_dict(state)
+    quantizer = MultiScaleQuantizer(CODES, CODE_WIDTH, SCALES)
+    quantizer.load_state_dict(state)
+    held = quantizer.state_dict()
+    assert held.keys() == state.keys()
+    assert all(torch.equal(held[name], value) for name, value in state.items())
 
 
 @pytest.mark.parametrize(("place", "chosen"), [(0.0, 0), (1 / 5, 0), (2 / 5, 1), (2 / 3, 2), (1.0, 3)])

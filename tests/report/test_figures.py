@@ -51,7 +51,9 @@ def test_draws_without_any_score_of_an_axis(scores: pd.DataFrame, missing: list[
 
 
 def test_draws_without_models(scores: pd.DataFrame) -> None:
-    png(trilemma_figure(scores.iloc[:0]))
+    figure = trilemma_figure(scores.iloc[:0])
+    assert png(figure).startswith(b"\x89PNG")
+    assert not any(model in words(figure) for model in scores["model"].unique())
 
 
 def test_a_model_keeps_its_colour_in_every_figure(run_folder: Path) -> None:

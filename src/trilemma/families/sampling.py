@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+
+from trilemma.families.text import TextEncoder
+
+
+def embed_for_guidance(text: TextEncoder, prompts: Sequence[str], scale: float) -> tuple[Tensor, bool]:
+    """Returns the pooled embeddings to run, and whether they are guided.
+
+    Guided, ``(2B, D)``: the prompts, then as many empty ones. A scale of 1, or no prompt at all, needs ``(B, D)``.
+    """
+    text_BD = text(prompts).pooled_BD
+    guided = scale != 1.0 and any(prompts)
+    return (torch.cat([text_BD, text([""] * len(prompts)).pooled_BD]) if guided else text_BD), guided
 
 
 def guide(stacked_2BV: Tensor, scale: float | Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trilemma.families.fsq import FiniteScalarQuantizer
-from trilemma.families.sampling import guide, sample_categorical
+from trilemma.families.sampling import embed_for_guidance, guide, sample_categorical
 from trilemma.families.taming_parts import AutoencoderNetwork, build_decoder, build_encoder
 from trilemma.families.text import TextEncoder
 from trilemma.families.weights import count_parameters, load_weights, network_from, to_uint8
@@ -202,10 +202,7 @@ class Vqar:
         check_batch(prompts, seeds)
         settings = resolve_knobs(self.info.knobs, knobs)
         scale = settings.pop("guidance_scale")
-        text_BD = self.text(prompts).pooled_BD
-        guided = scale != 1.0 and any(prompts)
-        if guided:
-            text_BD = torch.cat([text_BD, self.text([""] * len(prompts)).pooled_BD])
+        text_BD, guided = embed_for_guidance(self.text, prompts, scale)
         uniform_BT = SampleStreams(seeds).uniform(self.prior.tokens).to(text_BD.device)
         cached = CachedPrior(self.prior, len(text_BD))
         logits = cached.start(text_BD)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from trilemma.families.sampling import guide, sample_categorical
+from trilemma.families.sampling import embed_for_guidance, guide, sample_categorical
 from trilemma.families.taming_parts import AutoencoderNetwork, build_decoder, build_encoder
 from trilemma.families.text import TextEncoder
 from trilemma.families.var.quantizer import MultiScaleQuantizer
@@ -122,10 +122,7 @@ class Var:
         check_batch(prompts, seeds)
         settings = resolve_knobs(self.info.knobs, knobs)
         scale = settings.pop("guidance_scale")
-        text_BD = self.text(prompts).pooled_BD
-        guided = scale != 1.0 and any(prompts)
-        if guided:
-            text_BD = torch.cat([text_BD, self.text([""] * len(prompts)).pooled_BD])
+        text_BD, guided = embed_for_guidance(self.text, prompts, scale)
         uniform_BL = SampleStreams(seeds).uniform(self.transformer.network.tokens).to(text_BD.device)
         condition = self.transformer.condition(text_BD)
         caches = self.transformer.start(len(text_BD))
