@@ -22,7 +22,7 @@ from trilemma.generator import Generator
 from trilemma.workspace import find_workspace
 
 CARDS = registry.cards(find_workspace(start=Path(__file__).parent))
-IMAGES = 96
+IMAGES = 400  # enough that one flipped token does not decide about a share of 99 %
 ALONE = 32
 AGREEING = 0.99
 PROMPTS = ["" if row % 6 == 5 else text for row, text in enumerate(scenes.captions("contract", range(IMAGES)))]
