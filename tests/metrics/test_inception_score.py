@@ -6,7 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trilemma.errors import UserError
-from trilemma.metrics.inception_score import inception_score, inception_score_of_factors, joint_probabilities
+from trilemma.metrics.inception_score import (
+    inception_score,
+    inception_score_of_factors,
+    inception_score_of_logits,
+    joint_probabilities,
+)
 
 
 def test_uniform_posteriors_score_one() -> None:
@@ -82,3 +87,22 @@ def test_bad_posteriors_are_refused_and_few_skipped() -> None:
     few = inception_score(np.full((39, 4), 0.25))
     assert few.status == "skipped" and few.reason is not None and "40" in few.reason
     assert inception_score_of_factors(np.zeros((5, 24)), (8, 8, 8)).status == "skipped"
+
+
+def test_logits_give_the_score_of_their_softmax() -> None:
+    logits = (3 * np.random.default_rng(0).normal(size=(90, 11))).astype(np.float32)
+    odds = np.exp(logits.astype(np.float64))
+    of_posteriors = inception_score(odds / odds.sum(axis=1, keepdims=True), splits=2, seed=4)
+    of_logits = inception_score_of_logits(logits, splits=2, seed=4)
+    assert of_logits.value == pytest.approx(of_posteriors.value, rel=1e-12)
+    assert of_logits.se == pytest.approx(of_posteriors.se, rel=1e-9)
+
+
+def test_clusters_widen_the_error_of_repeated_images() -> None:
+    p = np.random.default_rng(0).dirichlet(np.ones(5) / 2, size=200)
+    repeated, clusters = np.repeat(p, 4, axis=0), np.repeat(np.arange(200), 4)
+    together, apart = inception_score(repeated, clusters=clusters), inception_score(repeated)
+    assert together.value == pytest.approx(apart.value)
+    assert together.se is not None and apart.se is not None and together.se > 1.4 * apart.se
+    assert together.se_method == "group_jackknife_clustered"
+    assert inception_score(repeated, clusters=clusters // 10).status == "skipped"

@@ -6,46 +6,67 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trilemma.errors import UserError
-from trilemma.metrics.prdc import Prdc, coverage_within, expected_coverage, prdc
+from trilemma.metrics.lower_bounds import Tile
+from trilemma.metrics.prdc import NAMES, Prdc, coverage_within, expected_coverage, prdc, prdc_sweep
 from trilemma.statistics.jackknife import group_labels, jackknife_se
-
-NAMES = ("precision", "recall", "density", "coverage")
 
 
 def values(result: Prdc) -> list[float]:
     return [getattr(result, name).value for name in NAMES]
 
 
-def by_definition(x: np.ndarray, y: np.ndarray, k: int) -> list[float]:
-    """The four numbers from full distance matrices, as their papers define them, with <=."""
+def by_definition(x: np.ndarray, y: np.ndarray, k: int, *, strict: bool = False) -> list[float]:
+    """The four numbers from full distance matrices, as their papers define them."""
+    inside = np.less if strict else np.less_equal
 
     def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.linalg.norm(a[:, None] - b[None], axis=-1)
 
     real_radii, own_radii = (np.sort(distances(a, a), axis=1)[:, k] for a in (y, x))
-    inside_real = distances(x, y) <= real_radii
-    inside_own = distances(x, y) <= own_radii[:, None]
+    inside_real = inside(distances(x, y), real_radii)
+    inside_own = inside(distances(x, y), own_radii[:, None])
     coverage = inside_real.any(axis=0).mean()
     return [inside_real.any(axis=1).mean(), inside_own.any(axis=0).mean(), inside_real.sum(axis=1).mean() / k, coverage]
 
 
-@pytest.mark.parametrize("memory_bytes", [10_000, 2**26])
+@pytest.mark.parametrize("tile", [Tile(rows=7, columns=9), Tile()])
 @pytest.mark.parametrize("k", [1, 3, 5])
-def test_they_equal_their_definitions_whatever_the_blocks(k: int, memory_bytes: int) -> None:
+def test_they_equal_their_definitions_whatever_the_blocks(k: int, tile: Tile) -> None:
     rng = np.random.default_rng(0)
     x, y = 0.8 * rng.normal(size=(80, 4)) + 0.3, rng.normal(size=(80, 4))
-    assert values(prdc(x, y, k=k, memory_bytes=memory_bytes)) == pytest.approx(by_definition(x, y, k))
+    assert values(prdc(x, y, k=k, tile=tile)) == pytest.approx(by_definition(x, y, k))
 
 
-def test_errors_equal_a_jackknife_that_recomputes_everything() -> None:
+@pytest.mark.parametrize("strict", [False, True])
+def test_one_sweep_gives_what_each_k_and_convention_gives_alone(strict: bool) -> None:
+    # On a lattice distances tie, so that the two conventions differ.
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 4, size=(90, 3)), rng.integers(0, 5, size=(90, 3))
+    sweep = prdc_sweep(x, y)
+    assert set(sweep) == {(3, False), (3, True), (5, False), (5, True)}
+    assert values(sweep[3, False]) != values(sweep[3, True])
+    for k in (3, 5):
+        assert values(sweep[k, strict]) == pytest.approx(by_definition(x, y, k, strict=strict))
+
+
+def test_sets_of_unlike_size_are_compared_when_asked_for() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(90, 3)), rng.normal(size=(50, 3))
+    assert values(prdc(x, y, k=3, equal_sizes=False)) == pytest.approx(by_definition(x, y, 3))
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("cluster_size", [2, 4])
+def test_errors_equal_a_jackknife_that_recomputes_everything(cluster_size: int, strict: bool) -> None:
     rng = np.random.default_rng(0)
     x, y = 0.8 * rng.normal(size=(60, 3)) + 0.3, rng.normal(size=(60, 3))
     x[5] = x[9]
-    clusters = rng.permutation(60) // 2
-    result = prdc(x, y, k=2, groups=6, clusters=clusters)
+    clusters = rng.permutation(60) // cluster_size
+    result = prdc(x, y, k=2, strict=strict, groups=6, clusters=clusters, tile=Tile(rows=16, columns=16))
     labels = group_labels(60, 6, clusters=clusters)
-    left_out = np.array([by_definition(x[labels != g], y, 2) for g in range(6)])
+    left_out = np.array([by_definition(x[labels != g], y, 2, strict=strict) for g in range(6)])
     for column, name in enumerate(NAMES):
+        np.testing.assert_allclose(result.left_out[name], left_out[:, column])
         assert getattr(result, name).se == pytest.approx(jackknife_se(left_out[:, column])), name
         assert getattr(result, name).se_method == "group_jackknife_clustered"
 

@@ -5,158 +5,218 @@ covariances unbiased (N − 1), everything float64. Lower is better; its unit is
 
 Paper: Heusel et al., "GANs trained by a two time-scale update rule", arXiv 1706.08500, equation 6.
 Reference implementation: https://github.com/toshas/torch-fidelity/blob/master/torch_fidelity/metric_fid.py
-Ours differs in numerics alone: for any factor C = L Lᵀ the trace is Σ √λ(Lᵀ Σ L), a symmetric problem without complex
-numbers, and with fewer samples than dimensions it is the nuclear norm of X L/√(N − 1), where no covariance is formed.
+Ours differs in numerics alone. For any factor C = L Lᵀ the trace is Σ √λ(Lᵀ Σ L), a symmetric problem without complex
+numbers, and a Cholesky factor is cheap. With X the centred features and N at most D it is the nuclear norm of
+X L/√(N − 1), where no covariance is formed; with few samples on both sides that of X Yᵀ/√((N − 1)(M − 1)).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trilemma.errors import UserError
-from trilemma.metrics.arrays import finite_matrix, require_same_width
+from trilemma.metrics.arrays import ROWS_AT_A_TIME, finite_matrix, number_matrix, require_same_width
+from trilemma.metrics.covariance_roots import congruence, covariance_factor, nuclear_norm
+from trilemma.metrics.moments import Gaussian, Moments, moments, stream_moments
 from trilemma.statistics.estimate import Estimate, missing, too_few
+from trilemma.statistics.influence import influence_error
 from trilemma.statistics.means import method_name, standard_error_of_mean
+
+__all__ = [
+    "Moments",
+    "distance_between_features",
+    "distance_between_moments",
+    "distance_from_features",
+    "frechet_distance",
+    "influence",
+    "moments",
+    "stream_moments",
+]
 
 MINIMUM_SAMPLES = 20
 SINGULAR = 1e-10
 """Directions with less than this share of the largest variance are left out of the transport map."""
+SAMPLES_PER_DIMENSION = 2
+"""With fewer, a half of the samples has a singular covariance."""
+UNKNOWN_COUNT = "the reference does not tell its number of images, so its own sampling error is not in the error"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Moments:
-    """Count, mean (D,) and scatter Σ (x − mean)(x − mean)ᵀ (D, D) of features, float64; parts merge in any order."""
-
-    count: int
-    mean_D: NDArray[np.float64]
-    scatter_DD: NDArray[np.float64]
-
-    @property
-    def covariance_DD(self) -> NDArray[np.float64]:
-        """The unbiased covariance; raises UserError with fewer than two samples."""
-        if self.count < 2:
-            raise UserError(f"A covariance needs at least 2 samples; there are {self.count}.")
-        return self.scatter_DD / (self.count - 1)
-
-    def merge(self, other: Moments) -> Moments:
-        """Returns the moments of both parts together (Chan, Golub and LeVeque, 1979)."""
-        count = self.count + other.count
-        if count == 0:
-            return self
-        shift_D = other.mean_D - self.mean_D
-        between_DD = np.outer(shift_D, shift_D) * (self.count * other.count / count)
-        return Moments(
-            count=count,
-            mean_D=(self.count * self.mean_D + other.count * other.mean_D) / count,
-            scatter_DD=self.scatter_DD + other.scatter_DD + between_DD,
-        )
+def distance_between_moments(generated: Gaussian, reference: Gaussian) -> float:
+    """Returns the Fréchet distance of two Gaussians; raises UserError when they differ in width."""
+    require_same_width(generated.mean_D[None], reference.mean_D[None])
+    own_DD, other_DD = generated.covariance_DD, reference.covariance_DD
+    values_R = np.linalg.eigvalsh(congruence(own_DD, covariance_factor(other_DD, reference.count)))
+    trace_of_root = float(np.sqrt(values_R.clip(min=0)).sum())
+    return _distance(generated.mean_D - reference.mean_D, float(np.trace(own_DD) + np.trace(other_DD)), trace_of_root)
 
 
-def moments(features: ArrayLike) -> Moments:
-    """Returns the moments of features (N, D)."""
-    features_ND = finite_matrix(features, "features")
-    if len(features_ND) == 0:
-        width = features_ND.shape[1]
-        return Moments(count=0, mean_D=np.zeros(width), scatter_DD=np.zeros((width, width)))
-    mean_D = features_ND.mean(axis=0)
-    centred_ND = features_ND - mean_D
-    return Moments(count=len(features_ND), mean_D=mean_D, scatter_DD=centred_ND.T @ centred_ND)
-
-
-def stream_moments(batches: Iterable[ArrayLike]) -> Moments:
-    """Returns the moments of all batches (each (B, D)) together, holding one batch at a time."""
-    total: Moments | None = None
-    for batch in batches:
-        part = moments(batch)
-        total = part if total is None else total.merge(part)
-    if total is None:
-        raise UserError("There are no batches to take the moments of.")
-    return total
-
-
-def distance_between_moments(generated: Moments, reference: Moments) -> float:
-    """Returns the Fréchet distance of two sets of moments."""
-    factor_DR = _factor(reference.covariance_DD)
-    inner_RR = factor_DR.T @ generated.covariance_DD @ factor_DR
-    return _distance(generated, reference, float(np.sqrt(np.linalg.eigvalsh(inner_RR).clip(min=0)).sum()))
-
-
-def distance_from_features(generated: ArrayLike, reference: Moments) -> float:
-    """Returns the Fréchet distance of features (N, D) without forming their covariance: the path for N < D."""
+def distance_from_features(generated: ArrayLike, reference: Gaussian) -> float:
+    """Returns the Fréchet distance of features (N, D) without forming their covariance: the path for N <= D."""
     generated_ND = finite_matrix(generated, "generated features")
-    own = moments(generated_ND)
-    root_NR = (generated_ND - own.mean_D) @ _factor(reference.covariance_DD)
-    nuclear_norm = np.linalg.svd(root_NR, compute_uv=False).sum() / np.sqrt(own.count - 1)
-    return _distance(own, reference, float(nuclear_norm))
+    require_same_width(generated_ND, reference.mean_D[None])
+    mean_D, centred_ND = _centred(generated_ND)
+    other_DD = reference.covariance_DD
+    trace_of_root = nuclear_norm(centred_ND @ covariance_factor(other_DD, reference.count)) / math.sqrt(
+        len(centred_ND) - 1
+    )
+    return _distance(mean_D - reference.mean_D, _trace(centred_ND) + float(np.trace(other_DD)), trace_of_root)
 
 
-def influence(generated: ArrayLike, reference: Moments) -> NDArray[np.float64]:
+def distance_between_features(generated: ArrayLike, reference: ArrayLike) -> float:
+    """Returns the Fréchet distance of features (N, D) and (M, D) by the path that suits their numbers."""
+    generated_ND = number_matrix(generated, "generated features")
+    reference_MD = number_matrix(reference, "reference features")
+    require_same_width(generated_ND, reference_MD)
+    n, m, width = len(generated_ND), len(reference_MD), generated_ND.shape[1]
+    if min(n, m) < 2:
+        raise UserError(f"The Fréchet distance needs 2 samples on each side; there are {n} and {m}.")
+    if max(n, m) <= width:
+        return _distance_of_few(generated_ND, reference_MD)
+    if n <= width:
+        return distance_from_features(generated_ND, moments(reference_MD))
+    if m <= width:
+        return distance_from_features(reference_MD, moments(generated_ND))
+    return distance_between_moments(moments(generated_ND), moments(reference_MD))
+
+
+def influence(generated: ArrayLike, reference: Gaussian) -> NDArray[np.float64]:
     """Returns each generated sample's influence ψ on the distance, float64 (N,), mean 0; the reference is fixed.
 
     ψ(x) = 2(μ − m)ᵀ(x − μ) + (x − μ)ᵀ(I − T)(x − μ) − tr((I − T)Σ), where T = L(LᵀΣL)^{−½}Lᵀ is the optimal-transport
     map between the two Gaussians. The largest |ψ| are the images that moved the score most.
     """
-    generated_ND = finite_matrix(generated, "generated features")
-    own = moments(generated_ND)
-    centred_ND = generated_ND - own.mean_D
-    curvature_DD = np.eye(centred_ND.shape[1]) - _transport(own.covariance_DD, reference.covariance_DD)
-    quadratic_N = np.einsum("nd,nd->n", centred_ND @ curvature_DD, centred_ND)
-    linear_N: NDArray[np.float64] = 2 * centred_ND @ (own.mean_D - reference.mean_D)
-    psi_N: NDArray[np.float64] = linear_N + quadratic_N - quadratic_N.mean()
-    return psi_N
+    generated_ND = number_matrix(generated, "generated features")
+    require_same_width(generated_ND, reference.mean_D[None])
+    return _value_and_influence(generated_ND, reference)[1]
 
 
-def frechet_distance(generated: ArrayLike, reference: Moments, clusters: ArrayLike | None = None) -> Estimate:
-    """Returns the Fréchet distance with the standard error sd(ψ)/√N of its influence function.
+def frechet_distance(
+    generated: ArrayLike,
+    reference: Gaussian,
+    clusters: ArrayLike | None = None,
+    *,
+    reference_features: ArrayLike | None = None,
+) -> Estimate:
+    """Returns the Fréchet distance with the standard error of its influence function, corrected for the second order.
+
+    With N < 2D there are no halves to correct it by: it is sd(ψ)/√N, and up to √2 too large.
 
     Args:
         generated: features (N, D) of the generated images.
-        reference: the moments of the reference features; their own sampling error is not included.
+        reference: the moments of the reference features.
         clusters: (N,) labels, such as the prompt, of samples that are not independent of one another.
+        reference_features: the features (M, D) behind ``reference``. With them the error counts the sampling of both
+            sides ("influence_both"); without them the reference is held fixed ("influence"), as between models that
+            share it. Where its count is unknown the reason says so.
 
     Raises:
         UserError: features that are not finite or not as wide as the reference's.
     """
-    generated_ND = finite_matrix(generated, "generated features")
+    generated_ND = number_matrix(generated, "generated features")
     require_same_width(generated_ND, reference.mean_D[None])
-    n, width = generated_ND.shape
+    n = len(generated_ND)
     if n < MINIMUM_SAMPLES:
         return too_few(n, needed=MINIMUM_SAMPLES)
-    if reference.count < MINIMUM_SAMPLES:
+    if reference.count is not None and reference.count < MINIMUM_SAMPLES:
         return missing(f"needs at least {MINIMUM_SAMPLES} reference samples; there are {reference.count}", n=n)
-    if n < width:
-        value = distance_from_features(generated_ND, reference)
-    else:
-        value = distance_between_moments(moments(generated_ND), reference)
-    se, units = standard_error_of_mean(influence(generated_ND, reference), clusters)
+    value, psi_N = _value_and_influence(generated_ND, reference)
+    se, units = _error(psi_N, generated_ND, reference, clusters)
+    method = "influence"
+    if se is not None and reference_features is not None:
+        se, method = math.hypot(se, _reference_error(generated_ND, reference_features)), "influence_both"
+    reason = UNKNOWN_COUNT if reference.count is None and reference_features is None else None
     if se is None:
-        return Estimate(value=value, se=None, se_method="none", n=n)
-    return Estimate(value=value, se=se, se_method=method_name("influence", clusters), n=n, degrees_of_freedom=units - 1)
+        return Estimate(value=value, se=None, se_method="none", n=n, reason=reason)
+    named = method_name(method, clusters)
+    return Estimate(value=value, se=se, se_method=named, n=n, degrees_of_freedom=units - 1, reason=reason)
 
 
-def _distance(generated: Moments, reference: Moments, trace_of_root: float) -> float:
-    shift_D = generated.mean_D - reference.mean_D
-    spread = np.trace(generated.covariance_DD) + np.trace(reference.covariance_DD)
-    return float(shift_D @ shift_D + spread - 2 * trace_of_root)
+def _error(
+    psi_N: NDArray[np.float64], features_ND: NDArray[Any], other: Gaussian, clusters: ArrayLike | None
+) -> tuple[float | None, int]:
+    if len(features_ND) < SAMPLES_PER_DIMENSION * features_ND.shape[1]:
+        return standard_error_of_mean(psi_N, clusters)
+    return influence_error(psi_N, lambda chosen_N: influence(features_ND[chosen_N], other), clusters)
 
 
-def _factor(covariance_DD: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns L (D, R) with L Lᵀ = covariance and R its numerical rank."""
-    values_D, vectors_DD = np.linalg.eigh(covariance_DD)
-    noise = len(values_D) * np.finfo(np.float64).eps * max(float(values_D[-1]), 0.0)
-    kept_D = values_D > noise
-    factor_DR: NDArray[np.float64] = vectors_DD[:, kept_D] * np.sqrt(values_D[kept_D])
-    return factor_DR
+def _reference_error(generated_ND: NDArray[Any], reference_features: ArrayLike) -> float:
+    """Returns the standard error that the reference's sampling adds: the distance is symmetric, so is its influence."""
+    reference_MD = number_matrix(reference_features, "reference features")
+    require_same_width(generated_ND, reference_MD)
+    own = moments(generated_ND)
+    se, _ = _error(_value_and_influence(reference_MD, own)[1], reference_MD, own, None)
+    assert se is not None, "a reference of one sample was refused before"
+    return se
 
 
-def _transport(covariance_DD: NDArray[np.float64], target_DD: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns the map that pushes N(0, covariance) to N(0, target), on the directions where both have variance."""
-    factor_DR = _factor(target_DD)
-    values_R, vectors_RR = np.linalg.eigh(factor_DR.T @ covariance_DD @ factor_DR)
+def _value_and_influence(generated_ND: NDArray[Any], reference: Gaussian) -> tuple[float, NDArray[np.float64]]:
+    """Returns the distance and ψ (N,) from one decomposition where it can serve both."""
+    if len(generated_ND) <= generated_ND.shape[1]:
+        return _by_samples(generated_ND.astype(np.float64, copy=False), reference)
+    return _by_dimensions(generated_ND, reference)
+
+
+def _by_samples(generated_ND: NDArray[np.float64], reference: Gaussian) -> tuple[float, NDArray[np.float64]]:
+    """The path for N <= D: with X L/√(N − 1) = U S Vᵀ, xᵢᵀ T xᵢ is (N − 1) Σ U²ᵢₖ Sₖ and the trace term Σ S."""
+    mean_D, centred_ND = _centred(generated_ND)
+    degrees = len(centred_ND) - 1
+    other_DD = reference.covariance_DD
+    root_NR = centred_ND @ covariance_factor(other_DD, reference.count) / math.sqrt(degrees)
+    squares_N, vectors_NN = np.linalg.eigh(root_NR @ root_NR.T)
+    moved_N = degrees * (vectors_NN**2 @ np.sqrt(squares_N.clip(min=0)))
+    shift_D = mean_D - reference.mean_D
+    spread = _trace(centred_ND) + float(np.trace(other_DD))
+    quadratic_N = np.einsum("nd,nd->n", centred_ND, centred_ND) - moved_N
+    # Eigenvalues of the Gram matrix lose half of the digits of the small ones: the value is of singular values.
+    return _distance(shift_D, spread, nuclear_norm(root_NR)), _centred_psi(2 * centred_ND @ shift_D, quadratic_N)
+
+
+def _by_dimensions(generated_ND: NDArray[Any], reference: Gaussian) -> tuple[float, NDArray[np.float64]]:
+    """The path for N > D: with LᵀΣL = V Λ Vᵀ the trace term is Σ √Λ and T = (L V Λ^{−¼})(L V Λ^{−¼})ᵀ."""
+    own = moments(generated_ND)
+    own_DD, other_DD = own.covariance_DD, reference.covariance_DD
+    factor_DR = covariance_factor(other_DD, reference.count)
+    values_R, vectors_RR = np.linalg.eigh(congruence(own_DD, factor_DR))
     kept_R = values_R > SINGULAR * values_R.max(initial=0.0)
-    half_DK: NDArray[np.float64] = factor_DR @ vectors_RR[:, kept_R] / values_R[kept_R] ** 0.25
-    return half_DK @ half_DK.T
+    half_DK = factor_DR @ vectors_RR[:, kept_R] / values_R[kept_R] ** 0.25
+    shift_D = own.mean_D - reference.mean_D
+    spread = float(np.trace(own_DD) + np.trace(other_DD))
+    value = _distance(shift_D, spread, float(np.sqrt(values_R.clip(min=0)).sum()))
+    linear_N, quadratic_N = np.empty(own.count), np.empty(own.count)
+    for start in range(0, own.count, ROWS_AT_A_TIME):
+        rows = slice(start, start + ROWS_AT_A_TIME)
+        centred_BD = generated_ND[rows] - own.mean_D
+        moved_BK = centred_BD @ half_DK
+        linear_N[rows] = 2 * centred_BD @ shift_D
+        quadratic_N[rows] = np.einsum("bd,bd->b", centred_BD, centred_BD) - np.einsum("bk,bk->b", moved_BK, moved_BK)
+    return value, _centred_psi(linear_N, quadratic_N)
+
+
+def _centred_psi(linear_N: NDArray[np.float64], quadratic_N: NDArray[np.float64]) -> NDArray[np.float64]:
+    psi_N: NDArray[np.float64] = linear_N + quadratic_N - quadratic_N.mean()
+    return psi_N
+
+
+def _distance_of_few(generated_ND: NDArray[Any], reference_MD: NDArray[Any]) -> float:
+    (mean_D, own_ND), (other_D, other_MD) = _centred(generated_ND), _centred(reference_MD)
+    few, many = sorted((own_ND, other_MD), key=len)
+    trace_of_root = nuclear_norm(few @ many.T) / math.sqrt((len(few) - 1) * (len(many) - 1))
+    return _distance(mean_D - other_D, _trace(own_ND) + _trace(other_MD), trace_of_root)
+
+
+def _distance(shift_D: NDArray[np.float64], spread: float, trace_of_root: float) -> float:
+    return float(shift_D @ shift_D) + spread - 2 * trace_of_root
+
+
+def _centred(features_ND: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    mean_D: NDArray[np.float64] = features_ND.mean(axis=0, dtype=np.float64)
+    return mean_D, features_ND - mean_D
+
+
+def _trace(centred_ND: NDArray[np.float64]) -> float:
+    """Returns the trace of the unbiased covariance of centred features."""
+    return float(np.einsum("nd,nd->", centred_ND, centred_ND)) / (len(centred_ND) - 1)

@@ -13,15 +13,17 @@ averaged.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trilemma.errors import UserError
-from trilemma.metrics.arrays import finite_matrix
+from trilemma.metrics.arrays import finite_matrix, number_matrix
 from trilemma.statistics.estimate import Estimate, too_few
-from trilemma.statistics.jackknife import GROUPS, jackknife_estimate
+from trilemma.statistics.jackknife import GROUPS, group_labels, jackknife_estimate
 
 ROWS_AT_A_TIME = 4096
 
@@ -43,23 +45,46 @@ def joint_probabilities(logits: ArrayLike, sizes: Sequence[int]) -> NDArray[np.f
 
 
 def inception_score(
-    probabilities: ArrayLike, *, splits: int = 1, groups: int = GROUPS, shuffle: bool = True, seed: int = 0
+    probabilities: ArrayLike,
+    *,
+    splits: int = 1,
+    groups: int = GROUPS,
+    shuffle: bool = True,
+    seed: int = 0,
+    clusters: ArrayLike | None = None,
 ) -> Estimate:
     """Returns the Inception score of class posteriors (N, C), rows summing to 1, with its jackknife standard error.
+
+    Args:
+        splits: the score is the mean of the scores of as many runs of rows, shuffled by ``seed`` before.
+        clusters: (N,) labels, such as the prompt, of images to be left out together.
 
     Raises:
         UserError: rows that are not probabilities.
     """
     probabilities_NC = _posteriors(probabilities)
-    n, needed = len(probabilities_NC), 2 * groups * splits
-    if n < needed:
-        return too_few(n, needed=needed)
-    split_N, group_N = _labels(n, splits, groups, shuffle, seed)
-    sums = _Sums(splits, groups, probabilities_NC.shape[1])
-    for start in range(0, n, ROWS_AT_A_TIME):
-        rows = slice(start, start + ROWS_AT_A_TIME)
-        sums.add(probabilities_NC[rows], split_N[rows], group_N[rows])
-    return sums.estimate(n)
+    return _estimate(
+        lambda rows: probabilities_NC[rows].astype(np.float64),
+        probabilities_NC.shape,
+        _Cut(splits=splits, groups=groups, shuffle=shuffle, seed=seed),
+        clusters,
+    )
+
+
+def inception_score_of_logits(
+    logits: ArrayLike,
+    *,
+    splits: int = 1,
+    groups: int = GROUPS,
+    shuffle: bool = True,
+    seed: int = 0,
+    clusters: ArrayLike | None = None,
+) -> Estimate:
+    """Returns the Inception score of logits (N, C): that of their softmax, formed a few rows at a time."""
+    classes = number_matrix(logits, "logits").shape[1]
+    return inception_score_of_factors(
+        logits, (classes,), splits=splits, groups=groups, shuffle=shuffle, seed=seed, clusters=clusters
+    )
 
 
 def inception_score_of_factors(
@@ -70,6 +95,7 @@ def inception_score_of_factors(
     groups: int = GROUPS,
     shuffle: bool = True,
     seed: int = 0,
+    clusters: ArrayLike | None = None,
 ) -> Estimate:
     """Returns the Inception score over the joint classes of independent factors, forming a few rows at a time.
 
@@ -77,16 +103,48 @@ def inception_score_of_factors(
         logits: (N, Σ sizes), for Scenes (N, 24) = shape | colour | background with sizes (8, 8, 8): 512 joint
         classes.
     """
-    logits_NF = finite_matrix(logits, "logits")
-    n, needed = len(logits_NF), 2 * groups * splits
+    logits_NF = number_matrix(logits, "logits")
+    return _estimate(
+        lambda rows: joint_probabilities(logits_NF[rows], sizes),
+        (len(logits_NF), math.prod(sizes)),
+        _Cut(splits=splits, groups=groups, shuffle=shuffle, seed=seed),
+        clusters,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cut:
+    """How rows are cut into splits and jackknife groups."""
+
+    splits: int
+    groups: int
+    shuffle: bool
+    seed: int
+
+    def labels(self, n: int, clusters: ArrayLike | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Returns each row's split (runs of the shuffled order) and group (dealt out inside every split)."""
+        rank_N = np.random.default_rng(self.seed).permutation(n) if self.shuffle else np.arange(n)
+        starts_S = np.array([index * n // self.splits for index in range(self.splits)])
+        split_N = np.searchsorted(starts_S, rank_N, side="right") - 1
+        if clusters is not None:
+            return split_N.astype(np.int64), group_labels(n, self.groups, clusters=clusters, seed=self.seed)
+        return split_N.astype(np.int64), ((rank_N - starts_S[split_N]) % self.groups).astype(np.int64)
+
+
+def _estimate(
+    posteriors: Callable[[slice], NDArray[np.float64]], shape: tuple[int, ...], cut: _Cut, clusters: ArrayLike | None
+) -> Estimate:
+    n, needed = shape[0], 2 * cut.groups * cut.splits
     if n < needed:
         return too_few(n, needed=needed)
-    split_N, group_N = _labels(n, splits, groups, shuffle, seed)
-    sums = _Sums(splits, groups, math.prod(sizes))
+    if clusters is not None and (units := len(np.unique(np.asarray(clusters)))) < needed:
+        return too_few(units, needed=needed, what="clusters")
+    split_N, group_N = cut.labels(n, clusters)
+    sums = _Sums(cut.splits, cut.groups, shape[1])
     for start in range(0, n, ROWS_AT_A_TIME):
         rows = slice(start, start + ROWS_AT_A_TIME)
-        sums.add(joint_probabilities(logits_NF[rows], sizes), split_N[rows], group_N[rows])
-    return sums.estimate(n)
+        sums.add(posteriors(rows), split_N[rows], group_N[rows])
+    return sums.estimate(n, clustered=clusters is not None)
 
 
 class _Sums:
@@ -106,7 +164,7 @@ class _Sums:
         self.negative_entropy_SG += (member_KB @ _p_log_p(probabilities_BC).sum(axis=1)).reshape(splits, groups)
         self.posterior_SGC += (member_KB @ probabilities_BC).reshape(splits, groups, classes)
 
-    def estimate(self, n: int) -> Estimate:
+    def estimate(self, n: int, *, clustered: bool) -> Estimate:
         count_S = self.count_SG.sum(axis=1)
         entropy_S = self.negative_entropy_SG.sum(axis=1)
         posterior_SC = self.posterior_SGC.sum(axis=1)
@@ -115,7 +173,7 @@ class _Sums:
             _score(count_S - count, entropy_S - entropy, posterior_SC - posterior)
             for count, entropy, posterior in groups
         ]
-        return jackknife_estimate(_score(count_S, entropy_S, posterior_SC), left_out, n)
+        return jackknife_estimate(_score(count_S, entropy_S, posterior_SC), left_out, n, clustered=clustered)
 
 
 def _score(count_S: NDArray[np.float64], entropy_S: NDArray[np.float64], posterior_SC: NDArray[np.float64]) -> float:
@@ -125,16 +183,8 @@ def _score(count_S: NDArray[np.float64], entropy_S: NDArray[np.float64], posteri
     return float(np.exp(divergence_S).mean())
 
 
-def _labels(n: int, splits: int, groups: int, shuffle: bool, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Returns each row's split (runs of the shuffled order) and jackknife group (dealt out inside every split)."""
-    rank_N = np.random.default_rng(seed).permutation(n) if shuffle else np.arange(n)
-    starts_S = np.array([index * n // splits for index in range(splits)])
-    split_N = np.searchsorted(starts_S, rank_N, side="right") - 1
-    return split_N.astype(np.int64), ((rank_N - starts_S[split_N]) % groups).astype(np.int64)
-
-
-def _posteriors(probabilities: ArrayLike) -> NDArray[np.float64]:
-    probabilities_NC = finite_matrix(probabilities, "probabilities")
+def _posteriors(probabilities: ArrayLike) -> NDArray[Any]:
+    probabilities_NC = number_matrix(probabilities, "probabilities")
     if (probabilities_NC < 0).any() or not np.allclose(probabilities_NC.sum(axis=1), 1, atol=1e-4):
         raise UserError("Class posteriors must be 0 or more and sum to 1 in every row.")
     return probabilities_NC

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trilemma.errors import UserError
-from trilemma.metrics.arrays import finite_matrix, require_same_width
+from trilemma.metrics.arrays import finite_matrix, number_matrix, require_same_width
 from trilemma.statistics.estimate import Estimate, missing, too_few
 
 MINIMUM_BLOCKS = 8
@@ -40,12 +40,13 @@ def kernel_distance_blocks(generated: ArrayLike, reference: ArrayLike, seed: int
 
     Rows are dealt to blocks by a seeded shuffle: two models with equal N are cut alike, so their blocks are pairs.
     """
-    generated_ND = finite_matrix(generated, "generated features")
-    reference_MD = finite_matrix(reference, "reference features")
+    generated_ND = number_matrix(generated, "generated features")
+    reference_MD = number_matrix(reference, "reference features")
     blocks = block_count(len(generated_ND))
     rng = np.random.default_rng(seed)
-    parts = zip(_deal(generated_ND, blocks, rng), _deal(reference_MD, blocks, rng), strict=True)
-    return np.array([mmd2_unbiased(own, real) for own, real in parts], dtype=np.float64)
+    own_rows, real_rows = (np.array_split(rng.permutation(len(x)), blocks) for x in (generated_ND, reference_MD))
+    parts = zip(own_rows, real_rows, strict=True)
+    return np.array([mmd2_unbiased(generated_ND[own], reference_MD[real]) for own, real in parts], dtype=np.float64)
 
 
 def kernel_distance(generated: ArrayLike, reference: ArrayLike, seed: int = 0) -> Estimate:
@@ -57,8 +58,8 @@ def kernel_distance(generated: ArrayLike, reference: ArrayLike, seed: int = 0) -
     Raises:
         UserError: features that are not finite or differ in width.
     """
-    generated_ND = finite_matrix(generated, "generated features")
-    reference_MD = finite_matrix(reference, "reference features")
+    generated_ND = number_matrix(generated, "generated features")
+    reference_MD = number_matrix(reference, "reference features")
     require_same_width(generated_ND, reference_MD)
     n, needed = len(generated_ND), MINIMUM_BLOCKS * SMALLEST_BLOCK
     if n < needed:
@@ -73,10 +74,6 @@ def kernel_distance(generated: ArrayLike, reference: ArrayLike, seed: int = 0) -
 def block_count(n: int) -> int:
     """Returns the number of blocks that n generated samples are cut into."""
     return max(MINIMUM_BLOCKS, math.ceil(n / LARGEST_BLOCK))
-
-
-def _deal(features_ND: NDArray[np.float64], blocks: int, rng: np.random.Generator) -> list[NDArray[np.float64]]:
-    return np.array_split(features_ND[rng.permutation(len(features_ND))], blocks)
 
 
 def _cubic(x_ND: NDArray[np.float64], y_MD: NDArray[np.float64]) -> NDArray[np.float64]:

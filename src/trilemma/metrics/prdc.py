@@ -8,7 +8,8 @@ With B(y) the ball around y that reaches its k-th nearest other sample of its ow
     coverage   share of B(real) that hold some generated x            higher: less is missed
 
 Ours: k = 5; a point on the boundary is inside (<=), so that identical images have precision 1; a sample is not its own
-neighbour; both sets have the same size N, for which the first N rows of the reference are taken.
+neighbour; both sets have the same size N, for which the first N rows of the reference are taken. Every k and both
+conventions come from one sweep: only pairs of which one lies in the other's largest ball are looked at.
 
 Papers: Kynkäänniemi et al., arXiv 1904.06991, equations 1 and 2; Naeem et al., arXiv 2002.09797, §3.
 Reference implementations: https://github.com/clovaai/generative-evaluation-prdc (strict <, the same radii) and
@@ -19,27 +20,47 @@ itself and takes the k + 1 nearest: the same radii).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trilemma.errors import UserError
-from trilemma.metrics.arrays import finite_matrix, require_same_width
-from trilemma.metrics.neighbors import MEMORY_BYTES, distance_blocks, neighbor_radii, self_distance_blocks
+from trilemma.metrics.arrays import number_matrix, require_same_width
+from trilemma.metrics.lower_bounds import Tile
+from trilemma.metrics.neighbors import (
+    SPARE,
+    TILE,
+    Neighbors,
+    Reading,
+    close_pairs,
+    nearest,
+    neighbor_radii,
+    read_neighbors,
+    squared_radii,
+)
 from trilemma.statistics.estimate import Estimate, too_few
 from trilemma.statistics.jackknife import GROUPS, group_labels, jackknife_estimate
 from trilemma.statistics.means import mean_estimate
 
+NAMES = ("precision", "recall", "density", "coverage")
+CONVENTIONS = (False, True)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prdc:
-    """The four numbers of one pair of sets, with group-jackknife standard errors over the generated samples."""
+    """The four numbers of one pair of sets, with group-jackknife standard errors over the generated samples.
+
+    ``left_out`` holds what each is without each group (G,): two models with the same samples are paired by it.
+    """
 
     precision: Estimate
     recall: Estimate
     density: Estimate
     coverage: Estimate
+    left_out: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def prdc(
@@ -50,32 +71,55 @@ def prdc(
     strict: bool = False,
     groups: int = GROUPS,
     clusters: ArrayLike | None = None,
-    memory_bytes: int = MEMORY_BYTES,
+    equal_sizes: bool = True,
+    tile: Tile = TILE,
 ) -> Prdc:
-    """Returns the four numbers of generated (N, D) against real (M, D) features, M >= N, the real ones held fixed.
+    """Returns the four numbers for one k and one convention: see :func:`prdc_sweep`."""
+    found = prdc_sweep(generated, real, ks=(k,), groups=groups, clusters=clusters, equal_sizes=equal_sizes, tile=tile)
+    return found[k, strict]
+
+
+def prdc_sweep(
+    generated: ArrayLike,
+    real: ArrayLike,
+    *,
+    ks: tuple[int, ...] = (3, 5),
+    groups: int = GROUPS,
+    clusters: ArrayLike | None = None,
+    equal_sizes: bool = True,
+    tile: Tile = TILE,
+) -> dict[tuple[int, bool], Prdc]:
+    """Returns the four numbers of generated (N, D) against real (M, D) features, the real ones held fixed.
 
     Args:
-        k: the neighbour that a ball reaches.
-        strict: a point on the boundary is outside (<), as in the reference implementation.
+        ks: the neighbours that a ball reaches.
         clusters: (N,) labels, such as the prompt, of generated samples to be left out together.
+        equal_sizes: takes the first N real rows; False compares sets of unlike size as they are, as ADM does.
+
+    Returns:
+        the numbers by (k, strict), where strict means that a point on the boundary is outside (<).
 
     Raises:
         UserError: features that are not finite, differ in width, or fewer real than generated ones.
     """
-    generated_ND, real_ND = _equal_sets(generated, real)
+    generated_ND, real_MD = _sets(generated, real, equal_sizes)
     n = len(generated_ND)
-    needed = max(2 * groups, 2 * (k + 1))
-    if n < needed:
-        return _nothing(too_few(n, needed=needed))
-    units = n if clusters is None else len(np.unique(np.asarray(clusters)))
-    if units < 2 * groups:
-        return _nothing(too_few(units, needed=2 * groups, what="clusters"))
+    lacking = _too_few(n, max(ks), groups, clusters)
+    if lacking is not None:
+        return {(k, strict): _nothing(lacking) for k in ks for strict in CONVENTIONS}
     labels_N = group_labels(n, groups, clusters=clusters)
-    own_N, own_NG = _radii_without_groups(generated_ND, k, labels_N, memory_bytes)
-    sweep = _Sweep(neighbor_radii(real_ND, k, memory_bytes) ** 2, own_N, own_NG, labels_N, strict)
-    for rows, squared_BM in distance_blocks(generated_ND, real_ND, memory_bytes):
-        sweep.add(rows, squared_BM)
-    return sweep.result(k, clustered=clusters is not None)
+    real_MK = squared_radii(real_MD, ks, tile)
+    own_NKG = _radii_without_groups(generated_ND, ks, labels_N, tile, spare=SPARE + _largest(clusters))
+    tallies = {
+        (k, strict): _Tally(real_MK[:, i], own_NKG[:, i], labels_N, strict)
+        for i, k in enumerate(ks)
+        for strict in CONVENTIONS
+    }
+    own_N2, real_M2 = _extremes(own_NKG.reshape(n, -1)), _extremes(real_MK)
+    for pairs in close_pairs(generated_ND, real_MD, own_N2, real_M2, tile):
+        for tally in tallies.values():
+            tally.add(*pairs)
+    return {key: tally.result(key[0], clustered=clusters is not None) for key, tally in tallies.items()}
 
 
 def coverage_within(
@@ -94,7 +138,7 @@ def coverage_within(
     Raises:
         UserError: labels of the wrong length.
     """
-    generated_ND, real_MD = finite_matrix(generated, "generated features"), finite_matrix(real, "real features")
+    generated_ND, real_MD = number_matrix(generated, "generated features"), number_matrix(real, "real features")
     require_same_width(generated_ND, real_MD)
     generated_N, real_M = np.asarray(generated_groups), np.asarray(real_groups)
     if generated_N.shape != (len(generated_ND),) or real_M.shape != (len(real_MD),):
@@ -115,61 +159,84 @@ def expected_coverage(k: int, n_real: int, n_generated: int) -> float:
     return 1 - math.prod((n_real - 1 - j) / (n_real + n_generated - 1 - j) for j in range(k))
 
 
-class _Sweep:
-    """Gathers all four numbers, and what they are without each group, from one pass over the distance blocks."""
+class _Tally:
+    """Counts, for one k and one convention, what lies in which ball, by the jackknife group of the generated sample."""
 
     def __init__(
-        self,
-        real_M: NDArray[np.float64],
-        own_N: NDArray[np.float64],
-        own_NG: NDArray[np.float64],
-        labels_N: NDArray[np.int64],
-        strict: bool,
+        self, real_M: NDArray[np.float64], own_NG: NDArray[np.float64], labels_N: NDArray[np.int64], strict: bool
     ) -> None:
-        groups = own_NG.shape[1]
-        self.real_M, self.own_N, self.own_NG, self.labels_N = real_M, own_N, own_NG, labels_N
+        """Takes squared radii: real (M,), and generated (N, 1 + G) with none and with each group left out."""
+        self.real_M, self.own_N, self.without_NG, self.labels_N = real_M, own_NG[:, 0], own_NG[:, 1:], labels_N
         self.inside = np.less if strict else np.less_equal
-        self.balls_N = np.zeros(len(own_N))
-        self.hits_GM = np.zeros((groups, len(real_M)))
-        self.recalled_M = np.zeros(len(real_M), dtype=np.bool_)
-        self.recalled_GM = np.zeros((groups, len(real_M)), dtype=np.bool_)
+        shape = (self.without_NG.shape[1], len(real_M))
+        self.around_N = np.zeros(len(labels_N), dtype=np.int64)
+        self.held_GM = np.zeros(shape, dtype=np.int32)
+        self.recalled_GM = np.zeros(shape, dtype=np.int32)
+        self.regained_GM = np.zeros(shape, dtype=np.bool_)
 
-    def add(self, rows: slice, squared_BM: NDArray[np.float64]) -> None:
-        labels_B = self.labels_N[rows]
-        in_real_BM = self.inside(squared_BM, self.real_M)
-        self.balls_N[rows] = in_real_BM.sum(axis=1)
-        member_GB = labels_B == np.arange(len(self.hits_GM))[:, None]
-        self.hits_GM += member_GB.astype(np.float32) @ in_real_BM.astype(np.float32)
-        self.recalled_M |= self.inside(squared_BM, self.own_N[rows, None]).any(axis=0)
-        for group, recalled_M in enumerate(self.recalled_GM):
-            in_own_BM = self.inside(squared_BM, self.own_NG[rows, group, None])
-            recalled_M |= in_own_BM.any(axis=0)
+    def add(self, x_P: NDArray[np.int64], y_P: NDArray[np.int64], squared_P: NDArray[np.float64]) -> None:
+        in_real_P = self.inside(squared_P, self.real_M[y_P])
+        in_own_P = self.inside(squared_P, self.own_N[x_P])
+        self.around_N += np.bincount(x_P[in_real_P], minlength=len(self.around_N))
+        self._count(self.held_GM, x_P[in_real_P], y_P[in_real_P])
+        self._count(self.recalled_GM, x_P[in_own_P], y_P[in_own_P])
+        self._regain(x_P[~in_own_P], y_P[~in_own_P], squared_P[~in_own_P])
+
+    def _count(self, counts_GM: NDArray[np.int32], x_P: NDArray[np.int64], y_P: NDArray[np.int64]) -> None:
+        np.add.at(counts_GM.reshape(-1), self.labels_N[x_P] * counts_GM.shape[1] + y_P, 1)
+
+    def _regain(self, x_P: NDArray[np.int64], y_P: NDArray[np.int64], squared_P: NDArray[np.float64]) -> None:
+        """Notes what enters a generated ball as it grows when one of the other groups is left out."""
+        for group, regained_M in enumerate(self.regained_GM):
+            regained_M[y_P[self.inside(squared_P, self.without_NG[x_P, group])]] = True
 
     def result(self, k: int, *, clustered: bool) -> Prdc:
-        groups, n = len(self.hits_GM), len(self.balls_N)
+        others_GM = (counts_GM.sum(axis=0) - counts_GM for counts_GM in (self.recalled_GM, self.held_GM))
+        recalled_GM, covered_GM = (left_GM > 0 for left_GM in others_GM)
+        left_out = {
+            "precision": self._means_without(self.around_N > 0),
+            "recall": (recalled_GM | self.regained_GM).mean(axis=1),
+            "density": self._means_without(self.around_N / k),
+            "coverage": covered_GM.mean(axis=1),
+        }
+        values = {
+            "precision": (self.around_N > 0).mean(),
+            "recall": self.recalled_GM.any(axis=0).mean(),
+            "density": self.around_N.mean() / k,
+            "coverage": self.held_GM.any(axis=0).mean(),
+        }
+        n = len(self.around_N)
+        found = {
+            name: jackknife_estimate(float(values[name]), left_out[name], n, clustered=clustered) for name in NAMES
+        }
+        return Prdc(**found, left_out=left_out)
 
-        def estimate(value: float, left_out: list[float]) -> Estimate:
-            return jackknife_estimate(value, left_out, n, clustered=clustered)
-
-        others = [self.labels_N != group for group in range(groups)]
-        precise_N, dense_N, hits_M = self.balls_N > 0, self.balls_N / k, self.hits_GM.sum(axis=0)
-        return Prdc(
-            precision=estimate(float(precise_N.mean()), [float(precise_N[keep].mean()) for keep in others]),
-            recall=estimate(float(self.recalled_M.mean()), [float(part_M.mean()) for part_M in self.recalled_GM]),
-            density=estimate(float(dense_N.mean()), [float(dense_N[keep].mean()) for keep in others]),
-            coverage=estimate(
-                float((hits_M > 0).mean()), [float((hits_M - part_M > 0).mean()) for part_M in self.hits_GM]
-            ),
-        )
+    def _means_without(self, values_N: NDArray[Any]) -> NDArray[np.float64]:
+        """Returns the mean of the samples outside each group, (G,)."""
+        groups = len(self.held_GM)
+        sums_G = np.bincount(self.labels_N, weights=values_N, minlength=groups)
+        counts_G = np.bincount(self.labels_N, minlength=groups)
+        means_G: NDArray[np.float64] = (sums_G.sum() - sums_G) / (counts_G.sum() - counts_G)
+        return means_G
 
 
 def _nothing(reason: Estimate) -> Prdc:
     return Prdc(precision=reason, recall=reason, density=reason, coverage=reason)
 
 
-def _equal_sets(generated: ArrayLike, real: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    generated_ND, real_MD = finite_matrix(generated, "generated features"), finite_matrix(real, "real features")
+def _too_few(n: int, k: int, groups: int, clusters: ArrayLike | None) -> Estimate | None:
+    needed = max(2 * groups, 2 * (k + 1))
+    if n < needed:
+        return too_few(n, needed=needed)
+    units = n if clusters is None else len(np.unique(np.asarray(clusters)))
+    return too_few(units, needed=needed, what="clusters") if units < needed else None
+
+
+def _sets(generated: ArrayLike, real: ArrayLike, equal_sizes: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+    generated_ND, real_MD = number_matrix(generated, "generated features"), number_matrix(real, "real features")
     require_same_width(generated_ND, real_MD)
+    if not equal_sizes:
+        return generated_ND, real_MD
     n = len(generated_ND)
     if len(real_MD) < n:
         raise UserError(
@@ -179,34 +246,48 @@ def _equal_sets(generated: ArrayLike, real: ArrayLike) -> tuple[NDArray[np.float
     return generated_ND, real_MD[:n]
 
 
+def _largest(clusters: ArrayLike | None) -> int:
+    """Returns the size of the largest cluster: samples that may well be neighbours and are left out together."""
+    return 1 if clusters is None else int(np.unique(np.asarray(clusters), return_counts=True)[1].max())
+
+
+def _extremes(radii_NR: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the smallest and the largest radius of each row, (N, 2), apart from balls that were left out."""
+    smallest_N = np.where(radii_NR < 0, np.inf, radii_NR).min(axis=1)
+    return np.stack([smallest_N, radii_NR.max(axis=1)], axis=1)
+
+
 def _radii_without_groups(
-    features_ND: NDArray[np.float64], k: int, labels_N: NDArray[np.int64], memory_bytes: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Returns squared k-th neighbour radii (N,), and the same with each group left out (N, G).
+    features_ND: NDArray[Any], ks: tuple[int, ...], labels_N: NDArray[np.int64], tile: Tile, spare: int
+) -> NDArray[np.float64]:
+    """Returns squared k-th neighbour radii, float64 (N, K, 1 + G): of all samples, and with each group left out.
 
-    A row of group g itself has radius −1 there: a ball that was left out holds nothing.
+    A row of group g itself has radius −∞ there: a ball that was left out holds nothing.
     """
-    counts_G = np.bincount(labels_N)
-    radii_N = np.empty(len(labels_N))
-    radii_NG = np.empty((len(labels_N), len(counts_G)))
-    # Among the nearest k + (largest group) there are always k of other groups.
-    reach = min(k + int(counts_G.max()), len(labels_N) - 1)
-    for rows, squared_BN in self_distance_blocks(features_ND, memory_bytes):
-        closest_BK = np.argpartition(squared_BN, reach - 1, axis=1)[:, :reach]
-        squared_BK = np.take_along_axis(squared_BN, closest_BK, axis=1)
-        order_BK = squared_BK.argsort(axis=1, kind="stable")
-        squared_BK = np.take_along_axis(squared_BK, order_BK, axis=1)
-        labels_BK = labels_N[np.take_along_axis(closest_BK, order_BK, axis=1)]
-        radii_N[rows] = squared_BK[:, k - 1]
-        for group in range(len(counts_G)):
-            position_B = ((labels_BK != group).cumsum(axis=1) >= k).argmax(axis=1)
-            radii_NG[rows, group] = np.take_along_axis(squared_BK, position_B[:, None], axis=1)[:, 0]
-    radii_NG[np.arange(len(labels_N)), labels_N] = -1
-    return radii_N, radii_NG
+    groups = int(labels_N.max()) + 1
+
+    def read(neighbors: Neighbors) -> Reading:
+        labels_BR = labels_N[neighbors.rows_NK]
+        certain_B = neighbors.certain_N
+        radii_BKG = np.empty((len(certain_B), len(ks), 1 + groups))
+        settled_B = np.ones(len(certain_B), dtype=np.bool_)
+        for column in range(1 + groups):
+            rank_BR = (labels_BR != column - 1).cumsum(axis=1)
+            for i, k in enumerate(ks):
+                at_B = (rank_BR < k).sum(axis=1)
+                settled_B &= at_B < certain_B
+                at_B1 = np.minimum(at_B, rank_BR.shape[1] - 1)[:, None]
+                radii_BKG[:, i, column] = np.take_along_axis(neighbors.squared_NK, at_B1, axis=1)[:, 0]
+        own_B = labels_N[neighbors.points_N]
+        radii_BKG[np.arange(len(own_B)), :, 1 + own_B] = -np.inf
+        return radii_BKG.reshape(len(own_B), -1), settled_B
+
+    radii_NV = read_neighbors(features_ND, max(ks) + spare, read, tile)
+    return radii_NV.reshape(len(features_ND), len(ks), 1 + groups)
 
 
-def _coverage(generated_ND: NDArray[np.float64], real_ND: NDArray[np.float64], k: int, strict: bool) -> float:
-    radii_M = neighbor_radii(real_ND, k) ** 2
-    nearest_M = np.min([squared_BM.min(axis=0) for _, squared_BM in distance_blocks(generated_ND, real_ND)], axis=0)
-    covered_M = nearest_M < radii_M if strict else nearest_M <= radii_M
+def _coverage(generated_ND: NDArray[Any], real_ND: NDArray[Any], k: int, strict: bool) -> float:
+    radii_M = neighbor_radii(real_ND, k)
+    distances_M, _ = nearest(real_ND, generated_ND)
+    covered_M = distances_M < radii_M if strict else distances_M <= radii_M
     return float(covered_M.mean())

@@ -14,7 +14,7 @@ from trilemma.errors import UserError
 from trilemma.metrics.agreement import clip_score, mean_residual, off_manifold_rate, prompt_accuracy
 from trilemma.metrics.copying import CopyTest, copy_test, nearest_distances
 from trilemma.metrics.frechet import frechet_distance, influence, moments
-from trilemma.metrics.inception_score import inception_score, inception_score_of_factors
+from trilemma.metrics.inception_score import inception_score_of_factors, inception_score_of_logits
 from trilemma.metrics.kernel import kernel_distance
 from trilemma.metrics.modes import count_modes, mode_kl, mode_tv, modes_covered
 from trilemma.metrics.prdc import coverage_within, prdc
@@ -176,9 +176,7 @@ def _inception(found: Evaluation, data: SetData, anchors: Anchors) -> dict[str, 
     distance = frechet_distance(data.arrays["inception"], real)
     if distance.value is not None:
         found.influence["fid"] = influence(data.arrays["inception"], real)
-    logits = data.arrays["inception_logits"].astype(np.float64)
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    score = inception_score(odds / odds.sum(axis=1, keepdims=True))
+    score = inception_score_of_logits(data.arrays["inception_logits"])
     return {"fid": _against_reference(distance, anchors), "is_inception": Measured(estimate=score)}
 
 

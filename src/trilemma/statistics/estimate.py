@@ -17,13 +17,13 @@ class Estimate:
     Attributes:
         value: the number, or None when it could not be had (never 0 instead).
         se: its standard error, or None when unknown.
-        se_method: "influence", "group_jackknife", "blocks", "mean", "binomial", "delta", "difference", "none"; those
-        that
-            sum within clusters first end in "_clustered".
+        se_method: "influence" (the reference held fixed), "influence_both" (the sampling of both sides),
+            "group_jackknife", "blocks", "mean", "binomial", "delta", "difference", "difference_jackknife", "none";
+            those that sum within clusters first end in "_clustered".
         n: samples that went in.
         degrees_of_freedom: of the standard error; None means normal quantiles.
         status: "ok", or why there is no value.
-        reason: one sentence for people when the status is not "ok".
+        reason: one sentence for people: why there is no value, or what the standard error leaves out.
     """
 
     value: float | None

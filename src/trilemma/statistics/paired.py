@@ -2,14 +2,17 @@
 
 For a mean the difference is that of the per-sample values. For a statistic with an influence function ψ it is
 SE = sd(ψ_B(xᵢᴮ) − ψ_A(xᵢᴬ))/√n (B. Efron, "The jackknife, the bootstrap and other resampling plans", SIAM 1982, §6).
+For one that is not smooth both are computed without each group of the same samples, and the difference is jackknifed.
 """
 
 from __future__ import annotations
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from trilemma.errors import UserError
 from trilemma.statistics.estimate import Estimate, too_few
+from trilemma.statistics.jackknife import jackknife_se
 from trilemma.statistics.means import finite_vector, method_name, standard_error_of_mean
 
 
@@ -48,4 +51,29 @@ def paired_influence(
         se_method=method_name("difference", clusters),
         n=len(a_N),
         degrees_of_freedom=units - 1,
+    )
+
+
+def paired_jackknife(
+    baseline: float, candidate: float, baseline_left_out: ArrayLike, candidate_left_out: ArrayLike, n: int
+) -> Estimate:
+    """Returns candidate − baseline with the standard error of their values without each group (G,) of n samples.
+
+    Groups are dealt by the number of samples and a seed alone: two runs with the same keys are cut alike.
+
+    Raises:
+        UserError: the two sides were cut into unlike numbers of groups.
+    """
+    a_G = finite_vector(baseline_left_out, "baseline without each group")
+    b_G = finite_vector(candidate_left_out, "candidate without each group")
+    if a_G.shape != b_G.shape:
+        raise UserError(f"Pairs need the same groups on both sides: {len(a_G)} against {len(b_G)}.")
+    if len(a_G) < 2:
+        return too_few(len(a_G), needed=2, what="groups")
+    return Estimate(
+        value=candidate - baseline,
+        se=jackknife_se(np.subtract(b_G, a_G)),
+        se_method="difference_jackknife",
+        n=n,
+        degrees_of_freedom=len(a_G) - 1,
     )
