@@ -12,6 +12,7 @@ from trilemma import features
 from trilemma.data import scenes
 from trilemma.errors import UserError
 from trilemma.features.measure import Instruments, residual
+from trilemma.features.presets import INCEPTION
 from trilemma.protocol import Extractors, Protocol, SampleSet
 
 
@@ -31,6 +32,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name / "held_out.json").write_text("{}")
     monkeypatch.setattr(features, "instruments_home", lambda: tmp_path)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("TRILEMMA_CACHE", str(tmp_path / "nowhere"))
     monkeypatch.delenv("TRILEMMA_WEIGHTS", raising=False)
     return tmp_path
 
@@ -75,9 +77,9 @@ def test_an_unknown_instrument_gets_a_suggestion(home: Path) -> None:
 
 def test_inception_is_used_where_its_weights_are(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert features.inception_file() is None
-    (home / features.INCEPTION_FILE).write_bytes(b"weights")
+    (home / INCEPTION.name).write_bytes(b"weights")
     monkeypatch.setenv("TRILEMMA_WEIGHTS", str(home))
-    assert features.inception_file() == home / features.INCEPTION_FILE
+    assert features.inception_file() == home / INCEPTION.name
     assert "inception" in features.identity(protocol())
 
 

@@ -5,14 +5,12 @@ Nothing here is imported by a generator, and no instrument conditions one.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from trilemma.errors import UserError, suggest
 from trilemma.identity import digest, file_digest
 from trilemma.protocol import Protocol
 
-INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
 PREPROCESSING = "uint8/127.5-1, no resize; v1"
 
 
@@ -52,13 +50,11 @@ def identity(protocol: Protocol) -> dict[str, str]:
 
 
 def inception_file() -> Path | None:
-    """Returns the weights in ``$TRILEMMA_WEIGHTS`` (a folder) or in torch's hub cache, or None."""
-    given = os.environ.get("TRILEMMA_WEIGHTS")
-    cache = Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch"))
-    folders = [Path(given)] if given else []
-    return next(
-        (f / INCEPTION_FILE for f in [*folders, cache / "hub" / "checkpoints"] if (f / INCEPTION_FILE).is_file()), None
-    )
+    """Returns Inception's weights where they are at hand, or None; the places are those of every other weights file."""
+    from trilemma.features.presets import INCEPTION
+    from trilemma.features.weights import find
+
+    return find(INCEPTION)
 
 
 def _digest(folder: Path) -> str:

@@ -1,0 +1,85 @@
+"""What features are made with, down to the last thing that changes them: a recipe, and the identity it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal, get_args
+
+from trilemma.errors import UserError, suggest
+from trilemma.features.weights import WeightsFile
+
+DType = Literal["float32", "float64"]
+Network = Literal["tf-inception", "dinov2", "clip", "factor-net"]
+Fit = Literal["stretch", "shortest-side", "centre-square"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resize:
+    """How an image of any size becomes a square.
+
+    Attributes:
+        size: of the square.
+        kernel: of the interpolation.
+        implementation: "tensorflow1" takes pixel corners for pixel centres, as the graph of 2015 does.
+        antialias: whether the kernel widens when an image shrinks.
+        quantized: whether the result is rounded to uint8.
+        fit: "stretch" ignores the aspect ratio; "shortest-side" resizes the shorter side, then cuts out the centre;
+            "centre-square" cuts out the centre, then resizes.
+    """
+
+    size: int
+    kernel: Literal["bilinear", "bicubic"]
+    implementation: Literal["tensorflow1", "pillow"]
+    antialias: bool
+    quantized: bool
+    fit: Fit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalization:
+    """Grey levels to a network's input: ``(x / scale - mean) / std``, in this order."""
+
+    scale: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Network, files, preprocessing and arithmetic: two recipes that are equal give the same features.
+
+    Attributes:
+        network: which architecture.
+        files: the weights first, then what else the network reads.
+        resize: None where only the network's own size is taken.
+        normalization: what the network's input is scaled to.
+        dtype: of weights and arithmetic throughout; TF32 is off.
+        outputs: which arrays are kept: "features", and for Inception "logits" and "spatial".
+        unit_length: whether features are divided by their Euclidean norm.
+    """
+
+    network: Network
+    files: tuple[WeightsFile, ...]
+    resize: Resize | None
+    normalization: Normalization
+    dtype: DType = "float32"
+    outputs: tuple[str, ...] = ("features",)
+    unit_length: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dtype not in get_args(DType):
+            raise UserError(
+                f'features cannot be computed in "{self.dtype}".', hint=suggest(self.dtype, get_args(DType))
+            )
+
+    def identity(self, sha256: Mapping[str, str]) -> dict[str, Any]:
+        """Returns the identity as plain data, with the sha256 of the files that were really read, by name."""
+        return {**compared(self), "files": {file.name: sha256[file.name] for file in self.files}}
+
+
+def compared(value: Any) -> Any:
+    """Returns a dataclass as plain data: every field that equality compares, and no other."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: compared(getattr(value, item.name)) for item in fields(value) if item.compare}
+    return [compared(item) for item in value] if isinstance(value, tuple) else value
