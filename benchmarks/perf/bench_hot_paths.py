@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from trilemma import registry
 from trilemma.data import scenes
+from trilemma.families.vqar import CachedPrior, Prior
 from trilemma.metrics.frechet import frechet_distance, moments
 from trilemma.metrics.kernel import kernel_distance
 from trilemma.metrics.prdc import prdc
@@ -33,6 +36,34 @@ def test_sampling(benchmark: Benchmark, name: str, batch_size: int) -> None:
     generator = registry.load(CARDS[name], "cpu")
     images = benchmark(generator.generate, scenes.captions("prompts", range(batch_size)), range(batch_size))
     assert len(images) == batch_size
+
+
+@pytest.mark.benchmark(group="tokens of vqar")
+@pytest.mark.parametrize("way", ("cached", "uncached"))
+@pytest.mark.parametrize("batch_size", (16, 64))
+def test_tokens_of_vqar(benchmark: Benchmark, batch_size: int, way: str) -> None:
+    """The sampler with its key/value cache beside the plain loop over the same weights: the same greedy tokens."""
+    vqar = registry.load(CARDS["vqar"], "cpu")
+    text_BD = vqar.text(scenes.captions("prompts", range(batch_size))).pooled_BD
+    tokens_BT = benchmark({"cached": _cached, "uncached": _uncached}[way], vqar.prior, text_BD)
+    assert (tokens_BT == _cached(vqar.prior, text_BD)).float().mean() > 0.99
+
+
+@torch.no_grad()
+def _cached(prior: Prior, text_BD: Tensor) -> Tensor:
+    cached = CachedPrior(prior, len(text_BD))
+    tokens = [cached.start(text_BD).argmax(-1)]
+    while len(tokens) < prior.tokens:
+        tokens.append(cached.step(tokens[-1]).argmax(-1))
+    return torch.stack(tokens, 1)
+
+
+@torch.no_grad()
+def _uncached(prior: Prior, text_BD: Tensor) -> Tensor:
+    tokens_BT = torch.zeros(len(text_BD), 0, dtype=torch.long)
+    while tokens_BT.shape[1] < prior.tokens:
+        tokens_BT = torch.cat([tokens_BT, prior(text_BD, tokens_BT)[:, -1:].argmax(-1)], 1)
+    return tokens_BT
 
 
 @pytest.mark.parametrize("resolution", (32, 64))

@@ -81,7 +81,7 @@ class SpeedSpec:
     warmup_calls: int = 1
     min_seconds: float = 0.5
     min_calls: int = 3
-    budget_seconds: float = 7.0
+    budget_seconds: float = 20.0
 
     def __post_init__(self) -> None:
         if not self.batch_sizes or list(self.batch_sizes) != sorted({size for size in self.batch_sizes if size > 0}):

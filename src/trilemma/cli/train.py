@@ -11,7 +11,7 @@ from trilemma.cli.options import Device, Quiet, Root, people
 
 
 def train(
-    model: Annotated[str, typer.Argument(help="The model's name.")],
+    model: Annotated[str, typer.Argument(help='A model, an instrument of the protocol scenes, or "text-encoder".')],
     device: Device = "auto",
     out: Annotated[
         Path | None,
@@ -28,15 +28,11 @@ def train(
 
     Example: trilemma train gan --device cuda
     """
-    from trilemma.registry import find_card
     from trilemma.runner.devices import check_device
-    from trilemma.workspace import find_workspace
 
-    workspace = find_workspace(root)
     check_device(device)
-    name = find_card(model, workspace).name
 
     from trilemma.training.run import train as train_model
 
     chosen = {} if images is None else {"images": images}
-    people().print(f"Trained: {train_model(name, workspace.root, device=device, out=out, quiet=quiet, **chosen)}")
+    people().print(f"Trained: {train_model(model, root, device=device, out=out, quiet=quiet, **chosen)}")

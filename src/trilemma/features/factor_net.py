@@ -56,13 +56,14 @@ class FactorNet(nn.Module):
         )
         self.backbone.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
         self.backbone.maxpool = nn.Identity()
-        self.neck = nn.Linear(128 * 16, FEATURES)
+        self.reduce = nn.Conv2d(128, 32, 1)
+        self.neck = nn.Linear(32 * 16, FEATURES)
         self.sizes = (sum(_CAPTIONED), len(_LINEAR), 2 * _CAPTIONED[2], DAMAGES)
         self.heads = nn.Linear(FEATURES, sum(self.sizes))
 
     def features(self, images_B3HW: Tensor) -> Tensor:
         """Returns float32 ``(B, 128)`` of images in [-1, 1]."""
-        maps = F.adaptive_avg_pool2d(self.backbone(images_B3HW), 4)
+        maps = F.adaptive_avg_pool2d(self.reduce(self.backbone(images_B3HW)), 4)
         features: Tensor = self.neck(maps.flatten(1))
         return features
 
@@ -82,7 +83,7 @@ def load_factor_net(folder: Path) -> FactorNet:
     """Returns the frozen network whose ``model.safetensors`` lies in ``folder``."""
     net = FactorNet()
     net.load_state_dict(load_file(folder / "model.safetensors"))
-    return net.eval().requires_grad_(False)
+    return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # on CPUs a fifth faster
 
 
 def read_factors(prediction: Prediction) -> scenes.Factors:

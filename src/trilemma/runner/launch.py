@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import trilemma
+from trilemma.runner.environment import worker_variables
 
 Message = dict[str, Any]
 LOG_LINES = 15
@@ -84,7 +85,7 @@ def _abnormal_end(code: int, log: Path) -> dict[str, str] | None:
 def _environment() -> dict[str, str]:
     """Ours; from a checkout that is not installed, the worker must find the same package as we did."""
     package_parent = Path(trilemma.__file__).resolve().parents[1]
-    environment = dict(os.environ)
+    environment = worker_variables()
     if package_parent.name not in ("site-packages", "dist-packages"):
         paths = [str(package_parent), environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)

@@ -12,7 +12,7 @@ from trilemma.identity import digest
 from trilemma.protocol import Protocol, SampleSet
 from trilemma.strict_toml import dump
 
-FORMAT = 2
+FORMAT = 3
 # Not a run's seed: the truth within a prompt must not be the very draws of the control "real".
 TRUTH_SEED = -1
 

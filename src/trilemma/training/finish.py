@@ -20,7 +20,7 @@ from trilemma.training.job import Job
 
 LOG = "training.json"
 LOG_ROWS = 40
-Reconstruction = Callable[[Card, str], Callable[[Tensor], Tensor]]
+Reconstruction = Callable[[Job, Card], Callable[[Tensor], Tensor]]
 
 
 def finish_card(job: Job, reconstruction: Reconstruction | None) -> None:
@@ -41,7 +41,7 @@ def finish_card(job: Job, reconstruction: Reconstruction | None) -> None:
         "prompt_accuracy_by_share_of_images": gates.curve(card, marks, device),
     }
     if reconstruction is not None:
-        ceiling = gates.reconstruction_accuracy(reconstruction(card, device), device)
+        ceiling = gates.reconstruction_accuracy(reconstruction(job, card), device)
         measured["readable_after_reconstruction"] = round(ceiling, 4)
     write_tables(path, {"measured": measured})
 

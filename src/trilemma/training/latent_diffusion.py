@@ -156,7 +156,10 @@ def train(job: Job) -> None:
     autoencoder.load_state_dict(job.run_tokenizer(stage).weights["tokenizer"])
     autoencoder.eval().requires_grad_(False)
     latents = encode_training_split(
-        job.checkpoints / "latents.npy", lambda images: autoencoder.encode(images).latent_dist.mean, job.device
+        job.checkpoints / "latents.npy",
+        lambda images: autoencoder.encode(images).latent_dist.mean,
+        job.device,
+        quiet=job.quiet,
     )
     latents = normalise_latents(autoencoder.cpu(), latents)
     job.reseed("unet")
@@ -173,13 +176,13 @@ def train(job: Job) -> None:
     job.run(flow, export)
 
 
-def reconstruction(card: Card, device: str) -> Callable[[Tensor], Tensor]:
-    """Returns the autoencoder's encode-and-decode, from the committed weights."""
+def reconstruction(job: Job, card: Card) -> Callable[[Tensor], Tensor]:
+    """Returns the autoencoder's encode-and-decode, from the weights as they are stored."""
     from diffusers import AutoencoderKL
 
     folder = card.path / "vae"
     autoencoder = AutoencoderKL.from_pretrained(folder, dtype=torch.float32)  # type: ignore[no-untyped-call]
-    autoencoder = autoencoder.to(device).eval()
+    autoencoder = autoencoder.to(job.device).eval()
 
     def reconstruct(images: Tensor) -> Tensor:
         image: Tensor = autoencoder.decode(autoencoder.encode(images).latent_dist.mean).sample

@@ -128,7 +128,7 @@ def run_stage(
     _forget_log(folder / f"{stage.name}.jsonl", first * stage.batch_size)
     steps = math.ceil(stage.images / stage.batch_size)
     started = saved = time.monotonic()
-    with _progress(quiet) as bar, (folder / f"{stage.name}.jsonl").open("a") as log:
+    with progress_bar(quiet) as bar, (folder / f"{stage.name}.jsonl").open("a") as log:
         task = bar.add_task(stage.name, total=steps * stage.batch_size, completed=first * stage.batch_size, note="")
         for number in range(first, steps):
             torch.manual_seed(seed * 1_000_003 + number)
@@ -226,7 +226,8 @@ def _log(log: Any, images: int, seconds: float, losses: Mapping[str, Tensor]) ->
     return " ".join(f"{name} {value:.3g}" for name, value in values.items())
 
 
-def _progress(quiet: bool) -> Progress:
+def progress_bar(quiet: bool) -> Progress:
+    """Returns a bar on stderr, for tasks with a ``note``."""
     from rich.console import Console
 
     return Progress(

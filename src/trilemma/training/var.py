@@ -30,6 +30,7 @@ from trilemma.training.text_encoder import ImageTower
 from trilemma.training.token_cache import encode_training_split
 
 PEAK_LEARNING_RATE = 1.5e-3
+ENCODER = "encoder.safetensors"
 COMMITMENT = 0.25
 DECAY = 0.99
 DEAD = 0.05
@@ -134,7 +135,10 @@ class TransformerStage(Stage):
 
 
 def train(job: Job) -> None:
-    """Trains the whole family: writes ``encoder``, ``decoder`` and ``transformer``, each ``.safetensors``."""
+    """Trains the whole family and writes ``decoder.safetensors`` and ``transformer.safetensors``.
+
+    What ``generate`` does not run, the encoder, stays among the checkpoints.
+    """
     network = network_from(VarNetwork, job.card)
     tokenizer = MultiScaleTokenizer(network)
     stage = MultiScaleStage(tokenizer, load_image_tower(job.text_folder, job.device), job.device)
@@ -144,7 +148,7 @@ def train(job: Job) -> None:
     def encode(images: Tensor) -> Tensor:
         return torch.cat([indices for _, indices, _ in tokenizer.quantize.encode(tokenizer.latent(images))], 1)
 
-    tokens_NL = encode_training_split(job.checkpoints / "tokens.npy", encode, job.device)
+    tokens_NL = encode_training_split(job.checkpoints / "tokens.npy", encode, job.device, quiet=job.quiet)
     job.reseed("transformer")
     transformer = VarTransformer(network.transformer(job.text.width))
     images = job.images - IMAGES
@@ -153,16 +157,16 @@ def train(job: Job) -> None:
     def export(weights: dict[str, dict[str, Tensor]], folder: Path) -> None:
         whole = tokenizer.state_dict()
         encoder = {k: v for k, v in whole.items() if k.startswith(("encoder.", "quant_conv."))}
-        job.save(encoder, folder / "encoder.safetensors")
+        job.save(encoder, job.checkpoints / ENCODER)
         job.save({k: v for k, v in whole.items() if k not in encoder}, folder / "decoder.safetensors")
         job.save(weights["transformer"], folder / "transformer.safetensors")
 
     job.run(prior, export)
 
 
-def reconstruction(card: Card, device: str) -> Callable[[Tensor], Tensor]:
-    """Returns the tokenizer's encode-and-decode, from the committed weights."""
+def reconstruction(job: Job, card: Card) -> Callable[[Tensor], Tensor]:
+    """Returns the tokenizer's encode-and-decode, from the weights as they are stored."""
     tokenizer = MultiScaleTokenizer(network_from(VarNetwork, card))
-    whole = load_file(card.path / "encoder.safetensors") | load_file(card.path / "decoder.safetensors")
+    whole = load_file(job.checkpoints / ENCODER) | load_file(card.path / "decoder.safetensors")
     tokenizer.load_state_dict(whole)
-    return tokenizer.to(device).eval()
+    return tokenizer.to(job.device).eval()

@@ -22,6 +22,7 @@ from trilemma.training.reconstruction import IMAGES, ReconstructionStage, load_i
 from trilemma.training.token_cache import encode_training_split
 
 PEAK_LEARNING_RATE = 1.5e-3
+ENCODER = "encoder.safetensors"
 
 
 class PriorStage(Stage):
@@ -53,7 +54,10 @@ class PriorStage(Stage):
 
 
 def train(job: Job) -> None:
-    """Trains the whole family and writes ``encoder.safetensors``, ``decoder.safetensors`` and ``prior.safetensors``."""
+    """Trains the whole family and writes ``decoder.safetensors`` and ``prior.safetensors``.
+
+    What ``generate`` does not run, the encoder, stays among the checkpoints.
+    """
     network = network_from(VqarNetwork, job.card)
     tokenizer = Tokenizer(network)
     tower = load_image_tower(job.text_folder, job.device)
@@ -66,6 +70,7 @@ def train(job: Job) -> None:
         job.checkpoints / "tokens.npy",
         lambda images: tokenizer.quantize.indices(tokenizer.encode(images)).flatten(1),
         job.device,
+        quiet=job.quiet,
     )
     job.reseed("prior")
     prior = PriorStage(Prior(network, job.text.width), tokens_NT, job.text, job.device, job.images - IMAGES)
@@ -73,7 +78,7 @@ def train(job: Job) -> None:
     def export(weights: dict[str, dict[str, Tensor]], folder: Path) -> None:
         whole = tokenizer.state_dict()
         decoder = {k: v for k, v in whole.items() if k.startswith(("decoder.", "post_quant_conv."))}
-        job.save({k: v for k, v in whole.items() if k not in decoder}, folder / "encoder.safetensors")
+        job.save({k: v for k, v in whole.items() if k not in decoder}, job.checkpoints / ENCODER)
         job.save(decoder, folder / "decoder.safetensors")
         job.save(
             {k: v for k, v in weights["prior"].items() if not k.endswith("attn.mask")}, folder / "prior.safetensors"
@@ -82,9 +87,9 @@ def train(job: Job) -> None:
     job.run(prior, export)
 
 
-def reconstruction(card: Card, device: str) -> Callable[[Tensor], Tensor]:
-    """Returns the tokenizer's encode-and-decode, from the committed weights."""
+def reconstruction(job: Job, card: Card) -> Callable[[Tensor], Tensor]:
+    """Returns the tokenizer's encode-and-decode, from the weights as they are stored."""
     tokenizer = Tokenizer(network_from(VqarNetwork, card))
-    whole = load_file(card.path / "encoder.safetensors") | load_file(card.path / "decoder.safetensors")
+    whole = load_file(job.checkpoints / ENCODER) | load_file(card.path / "decoder.safetensors")
     tokenizer.load_state_dict(whole)
-    return tokenizer.to(device).eval()
+    return tokenizer.to(job.device).eval()
