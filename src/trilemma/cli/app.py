@@ -7,11 +7,15 @@ from typing import Annotated
 import typer
 
 from trilemma import __version__
+from trilemma.cli.calibrate_metrics import calibrate_metrics
 from trilemma.cli.compare import compare
+from trilemma.cli.explain_diff import explain_diff
 from trilemma.cli.list import list_
 from trilemma.cli.report import report
 from trilemma.cli.run import run
+from trilemma.cli.score import score
 from trilemma.cli.show import show
+from trilemma.cli.stats import stats
 from trilemma.cli.train import train
 
 app = typer.Typer(
@@ -44,3 +48,7 @@ app.command("train")(train)
 app.command("report")(report)
 app.command("show")(show)
 app.command("compare")(compare)
+app.command("score")(score)
+app.command("stats")(stats)
+app.command("calibrate-metrics")(calibrate_metrics)
+app.command("explain-diff")(explain_diff)

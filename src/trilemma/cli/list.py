@@ -1,4 +1,4 @@
-"""``list``: models, protocols, metrics."""
+"""``list``: models, protocols, metrics, presets."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from trilemma.card import Card
+    from trilemma.features.presets import Preset
     from trilemma.metrics.catalog import Metric
     from trilemma.protocol import Protocol
 
 
 def list_(root: Root = None, json: Json = False) -> None:
-    """Shows the models, the protocols and the metrics.
+    """Shows the models, the protocols, their metrics, and the presets of score.
 
     Example: trilemma list --json
     """
+    from trilemma.features.presets import PRESETS
     from trilemma.metrics.catalog import METRICS
     from trilemma.registry import cards, protocols
     from trilemma.workspace import find_workspace
@@ -32,6 +34,7 @@ def list_(root: Root = None, json: Json = False) -> None:
                 "models": [_model(card) for card in models.values()],
                 "protocols": [_protocol(protocol) for protocol in benchmarks.values()],
                 "metrics": [_metric(metric) for metric in METRICS.values()],
+                "presets": [_preset(preset) for preset in PRESETS.values()],
             }
         )
         return
@@ -39,6 +42,8 @@ def list_(root: Root = None, json: Json = False) -> None:
     console.print(_table("Models", ("name", "family", "title"), [_model(card) for card in models.values()]))
     console.print(_table("Protocols", ("name", "title", "images"), [_protocol(p) for p in benchmarks.values()]))
     console.print(_table("Metrics", ("name", "better", "axis", "description"), [_metric(m) for m in METRICS.values()]))
+    presets = [row | {"metrics": ", ".join(row["metrics"])} for row in map(_preset, PRESETS.values())]
+    console.print(_table("Presets of score", ("name", "title", "metrics"), presets))
 
 
 def _model(card: Card) -> dict[str, Any]:
@@ -55,6 +60,11 @@ def _protocol(protocol: Protocol) -> dict[str, Any]:
 def _metric(metric: Metric) -> dict[str, Any]:
     described = {"name": metric.name, "title": metric.title, "axis": metric.axis, "better": metric.direction}
     return described | {"unit": metric.unit, "version": metric.version, "description": metric.description}
+
+
+def _preset(preset: Preset) -> dict[str, Any]:
+    names = list(dict.fromkeys(use.name for use in preset.metrics))
+    return {"name": preset.name, "title": preset.title, "digest": preset.digest(), "metrics": names}
 
 
 def _table(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> Table:

@@ -1,0 +1,195 @@
+"""``score``: two sides in, every number of the presets out; networks run once over the images of both."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from trilemma.errors import UserError
+from trilemma.features.presets import Preset
+from trilemma.features.recipe import DType
+from trilemma.runner.devices import check_device, describe_device, pick_device
+from trilemma.scoring.checks import check_kinds, check_sizes, check_statistics
+from trilemma.scoring.row import Row
+from trilemma.scoring.side import Side
+from trilemma.scoring.views import Resized
+from trilemma.workspace import cache_folder
+
+if TYPE_CHECKING:
+    from trilemma.scoring.networks import Networks
+
+Role = Literal["real", "fake"]
+ROLES: tuple[Role, Role] = ("real", "fake")
+Progress = Callable[[Role, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a score is computed.
+
+    Attributes:
+        resize: the shorter side that images are scaled to, before the networks' own preprocessing.
+        batch_size: how many images a network sees at a time.
+        device: "auto", "cpu" or "cuda". dtype: of the networks, where it is not the preset's own.
+        download: fetch weights that are missing.
+        seed: deals out the real images for the floor, and chooses those that as many generated ones are compared with.
+        cache: keep features between calls.
+    """
+
+    resize: int | None = None
+    batch_size: int = 64
+    device: str = "auto"
+    dtype: DType | None = None
+    download: bool = False
+    seed: int = 0
+    cache: bool = True
+
+    def __post_init__(self) -> None:
+        check_device(self.device)
+        if self.batch_size < 1:
+            raise UserError(f"must be at least 1, got {self.batch_size}.", where="--batch-size")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """All numbers of one call, and what they are of.
+
+    Attributes:
+        rows: in the order of the presets.
+        real, fake: what was compared, as plain data: name, kind, digest, images, and what else there is to say.
+        device: where the networks ran, and with how many threads.
+    """
+
+    rows: tuple[Row, ...]
+    real: Mapping[str, Any]
+    fake: Mapping[str, Any]
+    presets: tuple[Preset, ...]
+    options: Options
+    device: Mapping[str, Any] = field(default_factory=dict)
+
+
+def score(
+    real: Side,
+    fake: Side,
+    presets: Sequence[Preset],
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> Score:
+    """Returns the presets' numbers of ``fake`` against ``real``.
+
+    Args:
+        progress: is told whose images are being measured, how many are done, and of how many.
+
+    Raises:
+        UserError: the sides cannot be compared, weights are missing, an image cannot be read or measured, or no number
+            at all could be had.
+    """
+    from trilemma.scoring.networks import load_networks
+
+    options = options or Options()
+    check_kinds(real, fake, presets, options.resize)
+    device = pick_device(options.device)
+    networks = load_networks(presets, device.type, options.dtype, options.download)
+    _check_statistics(real, presets, networks, options.resize)
+    sides: dict[Role, Side] = {"real": seen(real, options.resize), "fake": seen(fake, options.resize)}
+    check_sizes(sides["real"].images, sides["fake"].images)
+    rows = _rows(sides, presets, networks, options, progress)
+    _require_a_number(rows)
+    return Score(
+        rows=rows,
+        real=described(sides["real"]),
+        fake=described(sides["fake"]),
+        presets=tuple(presets),
+        options=options,
+        device=describe_device(device),
+    )
+
+
+def seen(side: Side, resize: int | None) -> Side:
+    """Returns a side with its images as networks are to see them: resized where that is asked for."""
+    if resize is None or side.images is None:
+        return side
+    return replace(side, images=Resized(side.images, resize))
+
+
+@contextmanager
+def cache_of(options: Options) -> Iterator[Path]:
+    """Gives the folder that keeps features: the suite's cache, or one that is gone afterwards."""
+    if options.cache:
+        yield cache_folder()
+        return
+    with tempfile.TemporaryDirectory(prefix="trilemma-") as folder:
+        yield Path(folder)
+
+
+def described(side: Side) -> dict[str, Any]:
+    """Returns what the record says of a side."""
+    images, statistics = side.images, side.statistics
+    told: dict[str, Any] = {"name": side.name, "kind": side.kind}
+    if images is not None:
+        size = images.size()
+        told |= {"images": len(images), "skipped": images.skipped, "digest": images.digest()}
+        told |= {"size": None if size is None else list(size)}
+    if side.stored is not None:
+        told |= {"images": side.stored.count, "digest": side.stored.digest}
+    if statistics is not None:
+        told |= {"statistics": {"digest": statistics.digest, "n": statistics.content.features.count}}
+        told["statistics"] |= {"identity": dict(statistics.content.identity)}
+    return told | dict(side.origin)
+
+
+def _check_statistics(real: Side, presets: Sequence[Preset], networks: Networks, resize: int | None) -> None:
+    from trilemma.scoring.extraction import gaussians
+
+    for preset in presets:
+        if real.statistics is not None and gaussians(real, preset):
+            width, identity = networks.of(preset).width, networks.identity(preset)
+            check_statistics(real.statistics, preset, identity, width, resize, real.name)
+
+
+def _rows(
+    sides: Mapping[Role, Side],
+    presets: Sequence[Preset],
+    networks: Networks,
+    options: Options,
+    progress: Progress | None,
+) -> tuple[Row, ...]:
+    from trilemma.scoring.extraction import feature_sets
+    from trilemma.scoring.numbers import score_features
+
+    told = progress or (lambda role, done, total: None)
+    with cache_of(options) as cache:
+        real, fake = (
+            feature_sets(
+                sides[role],
+                presets,
+                networks,
+                batch_size=options.batch_size,
+                cache=cache,
+                progress=partial(told, role),
+            )
+            for role in ROLES
+        )
+        return tuple(
+            row
+            for preset in presets
+            for row in score_features(
+                preset,
+                real[preset.name],
+                fake[preset.name],
+                extractor=networks.identity(preset),
+                resize=options.resize,
+                seed=options.seed,
+            )
+        )
+
+
+def _require_a_number(rows: Sequence[Row]) -> None:
+    if all(row.value is None for row in rows):
+        reasons = "; ".join(dict.fromkeys(f"{row.metric} {row.reason}" for row in rows))
+        raise UserError(f"no number could be had: {reasons}.")

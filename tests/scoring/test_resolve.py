@@ -1,0 +1,209 @@
+"""What names stand for: paths, Scenes, models and runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from trilemma import registry
+from trilemma.data import scenes
+from trilemma.errors import UserError
+from trilemma.features import identity
+from trilemma.features.presets import preset
+from trilemma.generator import resolve_knobs
+from trilemma.protocol import Protocol
+from trilemma.registry import find_card, find_protocol
+from trilemma.runner.plan import plan
+from trilemma.scoring.checks import check_kinds
+from trilemma.scoring.drawing import DrawingFailed
+from trilemma.scoring.resolve import Resolver, default_presets, named_presets
+from trilemma.scoring.score import score
+from trilemma.store.arrays import read_arrays
+from trilemma.store.atomic import write_arrays
+from trilemma.store.layout import RunFolder
+from trilemma.store.record import Record
+from trilemma.store.tables import SAMPLES, write_rows
+from trilemma.strict_toml import dump
+from trilemma.workspace import find_workspace
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+BROKEN = 'name = "broken"\nfactory = "broken_code:load"\n'
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace with two models, one of which fails, that is the working folder too."""
+    monkeypatch.setenv("TRILEMMA_CACHE", str(tmp_path / "cache"))
+    for name in ("real", "broken"):
+        (tmp_path / "models" / name).mkdir(parents=True)
+    (tmp_path / "models" / "real" / "card.toml").write_text((CHECKOUT / "models" / "real" / "card.toml").read_text())
+    (tmp_path / "models" / "broken" / "card.toml").write_text(BROKEN)
+    (tmp_path / "models" / "broken" / "broken_code.py").write_text(
+        "def load(card, device):\n    raise RuntimeError('it fell over')\n"
+    )
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "scenes.toml").write_text((CHECKOUT / "benchmarks" / "scenes.toml").read_text())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def protocol_of(root: Path) -> Protocol:
+    return find_protocol("scenes", find_workspace(root))
+
+
+def make_run(root: Path, features: Any = None, network: str | None = None) -> Path:
+    """A finished run of one model with six images with prompts and two without."""
+    protocol = protocol_of(root)
+    folder = RunFolder(path=root / "results" / "runs" / "20260101-000000-aaaaaaaa")
+    record = Record(
+        run_id=folder.path.name, identity="i", created="2026-01-01T00:00:00", spec={"protocol": dump(protocol)},
+        status="complete", instruments=identity(protocol) | ({} if network is None else {"features": network}),
+    )  # fmt: skip
+    record.models = {"gan": {"status": "done"}}
+    record.write(folder.record)
+    sets = ["prompted"] * 6 + ["unconditional"] * 2
+    rows = [
+        {"model": "gan", "set": name, "key": f"key {i}", "prompt": f"p{i}", "status": "ok", "image_sha256": f"{i}"}
+        for i, name in enumerate(sets)
+    ]
+    write_rows(folder.samples("gan"), SAMPLES, rows)
+    made = np.arange(8 * 128, dtype=np.float32).reshape(8, 128) if features is None else features
+    write_arrays(folder.features("gan"), {"features": made, "logits": np.zeros((8, 24), np.float32)})
+    return folder.path
+
+
+def test_scenes_by_split_and_number(root: Path) -> None:
+    whole, few = Resolver().side("scenes"), Resolver().side("scenes:heldout", 5)
+    assert (whole.kind, len(whole.images or ()), whole.name) == ("scenes", 10_000, "scenes")
+    assert few.images is not None and few.prompts == tuple(scenes.captions("heldout", range(5)))
+    assert np.array_equal(np.stack(list(few.images.images())), scenes.images("heldout", range(5)))
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "message"),
+    [
+        ("scenez", None, 'there is no "scenez".*Did you mean "scenes"?'),
+        ("reel", None, 'there is no "reel".*Did you mean "real"?'),
+        ("scenes:refrence", None, 'no split "refrence". Did you mean "reference"?'),
+        ("./nothing", None, "nothing: there is no such file or folder"),
+        ("scenes", 0, "at least one image is needed, got 0"),
+        ("scenes:train", 100_001, "outside the split"),
+        ("latest:gan", None, 'no run "latest"'),
+    ],
+)
+def test_what_is_not_there_is_one_clear_error(root: Path, name: str, count: int | None, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        Resolver().side(name, count)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_with_a_models_name_is_ambiguous_until_it_is_written_as_a_path(root: Path) -> None:
+    np.save(root / "pixels.npy", scenes.images("heldout", range(3)))
+    (root / "real").mkdir()
+    with pytest.raises(UserError, match='"real" is a path and a model'):
+        Resolver().side("real")
+    with pytest.raises(UserError, match="no images here"):
+        Resolver().side(f".{os.sep}real")
+    (root / "scenes").mkdir()
+    with pytest.raises(UserError, match='"scenes" is a path and Scenes'):
+        Resolver().side("scenes")
+
+
+def test_paths_need_no_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trilemma.workspace._PACKAGE", tmp_path / "a" / "b" / "c" / "d")
+    monkeypatch.chdir(tmp_path)
+    np.save(tmp_path / "pixels.npy", scenes.images("heldout", range(3)))
+    assert len(Resolver().side("pixels.npy").images or ()) == 3
+
+
+def test_a_run_gives_the_features_of_its_prompted_images(root: Path) -> None:
+    path = make_run(root)
+    side = Resolver().side("latest:gan")
+    assert side.stored is not None and side.images is None
+    assert side.prompts == tuple(f"p{i}" for i in range(6))
+    stored = read_arrays(path / "features" / "gan.npz")["features"]
+    assert np.array_equal(side.stored.arrays["features"], stored[:6])
+    assert side.origin == {"run": path.name, "model": "gan", "set": "prompted"}
+    few = Resolver().side("20260101:gan", 4)
+    assert few.stored is not None and few.stored.count == 4 and few.stored.digest != side.stored.digest
+
+
+def test_a_run_may_be_named_by_its_folder(root: Path) -> None:
+    path = make_run(root)
+    assert Resolver().side(f"{path}:gan").origin == Resolver().side("latest:gan").origin
+    with pytest.raises(UserError, match="gna"):
+        Resolver().side(f"{path}:gna")
+
+
+def test_a_run_serves_the_preset_of_scenes_alone(root: Path) -> None:
+    make_run(root)
+    side = Resolver().side("latest:gan")
+    check_kinds(side, side, [preset("scenes")], None)
+    with pytest.raises(UserError, match='a run keeps the features of the preset "scenes" and no images; "fid" needs'):
+        check_kinds(side, side, [preset("scenes"), preset("fid")], None)
+    with pytest.raises(UserError, match="no images that could be resized"):
+        check_kinds(side, side, [preset("scenes")], 32)
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "message"),
+    [("latest:gna", None, 'this run has no model "gna". Did you mean "gan"?'), ("latest:gan", 7, "6 images here; 7")],
+)
+def test_what_a_run_has_not_is_refused(root: Path, name: str, count: int | None, message: str) -> None:
+    make_run(root)
+    with pytest.raises(UserError, match=message):
+        Resolver().side(name, count)
+
+
+def test_a_run_that_another_network_measured_is_refused(root: Path) -> None:
+    make_run(root, network="0" * 64)
+    with pytest.raises(UserError, match="measured with other weights"):
+        Resolver().side("latest:gan")
+
+
+def test_stored_features_that_are_not_finite_are_refused_with_the_image(root: Path) -> None:
+    features = np.zeros((8, 128), np.float32)
+    features[3, 5] = np.nan
+    make_run(root, features)
+    with pytest.raises(UserError, match="latest:gan: the features of the image key 3 are not finite"):
+        Resolver().side("latest:gan")
+
+
+def test_a_model_draws_what_a_run_would_draw(root: Path) -> None:
+    told: list[tuple[int, int]] = []
+    side = Resolver(seed=3, device="cpu", drawing=lambda *step: told.append(step)).side("real", 70)
+    entries = plan(protocol_of(root), 3)["prompted"][:70]
+    assert side.kind == "model" and side.images is not None and told == []
+    assert side.prompts == tuple(entry.prompt for entry in entries)
+    drawn = np.stack(list(side.images.images()))
+    assert told == [(64, 70), (70, 70)]
+    generator = registry.load(find_card("real", find_workspace(root)), "cpu")
+    knobs = resolve_knobs(generator.info.knobs, {})
+    wanted = generator.generate([entry.prompt for entry in entries], [entry.seed for entry in entries], **knobs)
+    assert np.array_equal(drawn, wanted.permute(0, 2, 3, 1).numpy())
+    assert np.array_equal(np.stack(list(side.images.images(60))), drawn[60:]) and len(told) == 2  # drawn once
+
+
+def test_a_model_that_fails_is_no_mistake_of_the_user(root: Path) -> None:
+    side = Resolver(device="cpu").side("broken", 30)
+    with pytest.raises(DrawingFailed, match='the model "broken" failed: RuntimeError: it fell over'):
+        score(Resolver().side("scenes", 30), side, default_presets(side, side))
+
+
+def test_the_default_preset(root: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "pixels.npy", scenes.images("heldout", range(3)))
+    ours, model, files = (Resolver().side(name) for name in ("scenes", "real", "pixels.npy"))
+    assert [one.name for one in default_presets(ours, model)] == ["scenes"]
+    assert [one.name for one in default_presets(ours, files)] == ["fid"]
+
+
+def test_presets_by_name() -> None:
+    assert [one.name for one in named_presets("fid, scenes,fid")] == ["fid", "scenes"]
+    with pytest.raises(UserError, match='there is no preset "fdi". Did you mean "fid"?'):
+        named_presets("fdi")
+    with pytest.raises(UserError, match="--preset: no preset is named"):
+        named_presets(" , ")
