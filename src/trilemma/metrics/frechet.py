@@ -213,8 +213,10 @@ def _distance(shift_D: NDArray[np.float64], spread: float, trace_of_root: float)
 
 
 def _centred(features_ND: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    mean_D: NDArray[np.float64] = features_ND.mean(axis=0, dtype=np.float64)
-    return mean_D, features_ND - mean_D
+    centred_ND = features_ND.astype(np.float64)
+    mean_D: NDArray[np.float64] = centred_ND.mean(axis=0)
+    centred_ND -= mean_D
+    return mean_D, centred_ND
 
 
 def _trace(centred_ND: NDArray[np.float64]) -> float:
