@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 TRIANGLE_BLOCK = 256
 LOST = 1e-10
-"""Largest rounding, relative to a nuclear norm, that the shorter way to it may cost, by a bound that is generous: where it
-says 1.5e-11, at a condition of 2e6, both ways differ by 1.4e-14."""
+"""Largest rounding, relative to a nuclear norm, that the shorter way to it may cost.
+
+The bound is generous: where it says 1.5e-11, at a condition of 2e6, both ways differ by 1.4e-14.
+"""
 
 
 def nuclear_norm(matrix_NR: NDArray[np.float64]) -> float:
