@@ -107,6 +107,7 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             raise ValueError("it is no archive")
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files if name in wanted}
+    # NotImplementedError is what zipfile raises for a compression that it does not know.
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
         raise UserError(
             f"is not a readable .npz of arrays ({error}).", where=str(path), hint="Write it with `trilemma stats`."

@@ -82,4 +82,5 @@ def _training(job: Job) -> dict[str, Any]:
         "device": f"{device} ({platform.machine()})",
         "torch": torch.__version__,
         "seed": job.seed,
+        "trials": job.card.training.get("trials", 1),  # counted by whoever tunes: no training knows of another
     }
