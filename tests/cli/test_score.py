@@ -189,7 +189,7 @@ BAD: list[tuple[Callable[[Path], None], str, str]] = [
     (larger, "bad", "32 x 32 in real and 48 x 48 in bad"),
     (see_through, "bad", "a.png"),
     (sixteen_bits, "bad", "a.png"),
-    (alone, "bad", "no number could be had: fd_scenes needs at least 20 samples; there are 1"),
+    (alone, "bad", "no number could be had. fd_scenes, vendi: needs at least 20 samples; there are 1"),
     (nan, "bad.npy", "NaN in image 0"),
     (pickled, "bad.npy", "bad.npy"),
     (statistics, "bad.npz", "these are reference statistics; what is judged must be images"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trilemma.errors import UserError
-from trilemma.metrics.vendi import vendi_score
+from trilemma.metrics.vendi import vendi_score, vendi_value
 from trilemma.metrics.within_prompt import mean_pairwise_distance, within_prompt_distance, within_prompt_vendi
 
 
@@ -35,7 +35,7 @@ def test_every_prompt_brings_as_many_images_and_the_error_is_over_prompts() -> N
     estimate = within_prompt_vendi(*uneven)
     assert estimate.value == within_prompt_vendi(x, prompts).value
     assert (estimate.n, estimate.degrees_of_freedom, estimate.se_method) == (50, 9, "mean_clustered")
-    values = [vendi_score(x[prompts == p]).value for p in range(10)]
+    values = [vendi_value(x[prompts == p]) for p in range(10)]
     assert estimate.se == pytest.approx(np.std(values, ddof=1) / np.sqrt(10))
 
 

@@ -25,7 +25,8 @@ from trilemma.metrics.arrays import ROWS_AT_A_TIME, finite_matrix, number_matrix
 from trilemma.statistics.estimate import Estimate, too_few
 from trilemma.statistics.means import method_name, standard_error_of_mean
 
-MINIMUM_SAMPLES = 2
+MINIMUM_SAMPLES = 20
+"""Of images: with fewer, the score says how many there are. A matrix may be any size."""
 NOISE = 1e-14
 """Eigenvalues below this, of a sum of 1, are rounding errors of zeros."""
 
@@ -69,8 +70,6 @@ def vendi_score_of_matrix(similarities: ArrayLike, clusters: ArrayLike | None = 
     square = matrix_NN.shape[0] == matrix_NN.shape[1]
     if not square or not np.allclose(matrix_NN, matrix_NN.T) or not np.allclose(np.diagonal(matrix_NN), 1):
         raise UserError("Similarities must be a symmetric matrix with ones on its diagonal.")
-    if len(matrix_NN) < MINIMUM_SAMPLES:
-        return too_few(len(matrix_NN), needed=MINIMUM_SAMPLES)
     return _estimate(_spectrum_of_matrix(matrix_NN), clusters, q)
 
 

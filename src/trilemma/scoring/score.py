@@ -191,5 +191,6 @@ def _rows(
 
 def _require_a_number(rows: Sequence[Row]) -> None:
     if all(row.value is None for row in rows):
-        reasons = "; ".join(dict.fromkeys(f"{row.metric} {row.reason}" for row in rows))
-        raise UserError(f"no number could be had: {reasons}.")
+        metrics_of = {row.reason: [other.metric for other in rows if other.reason == row.reason] for row in rows}
+        reasons = "; ".join(f"{', '.join(metrics)}: {reason}" for reason, metrics in metrics_of.items())
+        raise UserError(f"no number could be had. {reasons}.")
