@@ -18,6 +18,7 @@ from trilemma import metrics
 from trilemma.errors import UserError
 from trilemma.features.presets import PRESETS, Preset, preset
 from trilemma.metrics.clip_score import ClipConvention
+from trilemma.scoring.copies import PIXELS
 
 NAMES = ("fid", "fid-clean", "fid-adm", "fd-dinov2", "clip-fid", "cmmd", "clip-score", "scenes")
 
@@ -50,9 +51,8 @@ def test_the_names_of_the_field() -> None:
     assert all(preset(name).name == name for name in NAMES)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_field_changes_the_identity(name: str) -> None:
-    known = preset(name)
+@pytest.mark.parametrize("known", [*PRESETS.values(), PIXELS], ids=lambda known: known.name)
+def test_every_field_changes_the_identity(known: Preset) -> None:
     digests = {leaf: other.digest() for leaf, other in changed(known)}
     assert len(digests) > 20
     assert known.digest() not in digests.values()
@@ -101,7 +101,7 @@ def test_presets_are_frozen() -> None:
 
 
 def test_metrics_read_what_the_recipe_keeps() -> None:
-    for entry in PRESETS.values():
+    for entry in (*PRESETS.values(), PIXELS):
         assert {use.output for use in entry.metrics} <= set(entry.recipe.outputs)
         names = [use.name for use in entry.metrics]
         assert len(names) == len(set(names))
@@ -117,7 +117,7 @@ def test_metrics_take_the_parameters_of_presets() -> None:
         "clip_score": {item.name for item in fields(ClipConvention)},
         "inception_score_of_logits": {"images_per_split"},
     }
-    for use in (use for entry in PRESETS.values() for use in entry.metrics):
+    for use in (use for entry in (*PRESETS.values(), PIXELS) for use in entry.metrics):
         known = functions[use.function] | beside.get(use.function, set())
         assert {name for name, _ in use.parameters} <= known, use
 

@@ -56,6 +56,14 @@ def test_threshold_is_an_order_statistic() -> None:
     assert outcome.rate.se_method == "binomial"
 
 
+def test_images_that_belong_together_widen_the_error_and_leave_the_rest() -> None:
+    distances, heldout = np.repeat([0.1, 9.0], 50), np.linspace(1, 10, 200)
+    alone, together = copy_test(distances, heldout), copy_test(distances, heldout, clusters=np.repeat(range(10), 10))
+    assert (together.rate.value, together.p_value) == (alone.rate.value, alone.p_value)
+    assert alone.rate.se is not None and together.rate.se is not None
+    assert together.rate.se > 3 * alone.rate.se and together.rate.se_method == "mean_clustered"
+
+
 def test_little_data_is_skipped_and_bad_data_refused() -> None:
     few = copy_test([1.0], np.ones(99))
     assert few.rate.status == "skipped" and few.rate.reason is not None and "100" in few.rate.reason

@@ -14,7 +14,7 @@ from trilemma.data.array_file import open_npy
 from trilemma.errors import UserError
 from trilemma.scoring.calibration_material import material as named_material
 from trilemma.scoring.distortions import DISTORTIONS, Material, named_distortions
-from trilemma.scoring.distortions_pixels import blur, grain, jpeg, negative, thumbnail, warm
+from trilemma.scoring.distortions_pixels import blur, grain, jpeg, negative, warm
 from trilemma.scoring.distortions_source import ChosenImages
 
 SAMPLES = 40
@@ -99,12 +99,6 @@ def test_jpeg_and_negative() -> None:
     image = pictures(1)[0]
     assert jpeg(image, 5, np.random.default_rng(0)).shape == image.shape
     assert (negative(negative(image)) == image).all() and not (negative(image) == image).any()
-
-
-def test_a_thumbnail_is_made_of_box_averages() -> None:
-    image = np.zeros((32, 32, 3), np.uint8)
-    image[:2, :2] = [[[0, 10, 20], [4, 10, 20]], [[8, 10, 20], [4, 10, 20]]]
-    assert thumbnail(image)[:6].tolist() == [4, 10, 20, 0, 0, 0]
 
 
 def test_dropped_modes_are_gone_and_stay_gone(scenes: Material) -> None:

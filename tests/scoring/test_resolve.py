@@ -14,14 +14,16 @@ from trilemma.data import scenes
 from trilemma.errors import UserError
 from trilemma.features import identity
 from trilemma.features.presets import preset
+from trilemma.features.thumbnails import thumbnails
 from trilemma.generator import resolve_knobs
 from trilemma.protocol import Protocol
 from trilemma.registry import find_card, find_protocol
 from trilemma.runner.plan import plan
-from trilemma.scoring.checks import check_kinds
+from trilemma.scoring.checks import check_kinds, check_sizes
+from trilemma.scoring.copies import PIXELS
 from trilemma.scoring.drawing import DrawingFailed
 from trilemma.scoring.resolve import Resolver, default_presets, named_presets
-from trilemma.scoring.score import score
+from trilemma.scoring.score import Options, score
 from trilemma.store.arrays import read_arrays
 from trilemma.store.atomic import write_arrays
 from trilemma.store.layout import RunFolder
@@ -55,7 +57,7 @@ def protocol_of(root: Path) -> Protocol:
     return find_protocol("scenes", find_workspace(root))
 
 
-def make_run(root: Path, features: Any = None, network: str | None = None) -> Path:
+def make_run(root: Path, features: Any = None, network: str | None = None, **arrays: Any) -> Path:
     """A finished run of one model with six images with prompts and two without."""
     protocol = protocol_of(root)
     folder = RunFolder(path=root / "results" / "runs" / "20260101-000000-aaaaaaaa")
@@ -72,7 +74,7 @@ def make_run(root: Path, features: Any = None, network: str | None = None) -> Pa
     ]
     write_rows(folder.samples("gan"), SAMPLES, rows)
     made = np.arange(8 * 128, dtype=np.float32).reshape(8, 128) if features is None else features
-    write_arrays(folder.features("gan"), {"features": made, "logits": np.zeros((8, 24), np.float32)})
+    write_arrays(folder.features("gan"), {"features": made, "logits": np.zeros((8, 24), np.float32), **arrays})
     return folder.path
 
 
@@ -149,6 +151,39 @@ def test_a_run_serves_the_preset_of_scenes_alone(root: Path) -> None:
         check_kinds(side, side, [preset("scenes")], 32)
 
 
+def test_a_runs_thumbnails_serve_the_copy_test(root: Path) -> None:
+    images = scenes.images("heldout", range(8))
+    make_run(root, thumbnails=thumbnails(images))
+    np.save(root / "same.npy", images[:6])
+    np.save(root / "real.npy", scenes.images("floor", range(120)))
+    np.save(root / "train.npy", scenes.images("train", range(50)))
+    real, training = Resolver().side("real.npy"), Resolver().side("train.npy")
+    found = [
+        score(real, Resolver().side(fake), [PIXELS], Options(device="cpu"), training=training).rows[0]
+        for fake in ("latest:gan", "same.npy")
+    ]
+    assert found[0].value == found[1].value and found[0].details == found[1].details
+    assert found[0].n == 6 and found[0].details["threshold"] > 1
+
+
+def test_a_run_without_thumbnails_cannot_be_tested_for_copies(root: Path) -> None:
+    make_run(root)
+    side = Resolver().side("latest:gan")
+    with pytest.raises(UserError, match="latest:gan: this run has kept no thumbnails.*the model's name"):
+        check_kinds(side, side, [preset("scenes"), PIXELS], None)
+
+
+def test_the_size_of_a_runs_images_is_known(root: Path) -> None:
+    make_run(root)
+    np.save(root / "large.npy", scenes.images("floor", range(3), 48))
+    with pytest.raises(UserError, match="48 x 48 in .*large.npy and 32 x 32 in latest:gan.$"):
+        check_sizes(Resolver().side("large.npy"), Resolver().side("latest:gan"))
+
+
+def test_the_training_split_is_taken_whole(root: Path) -> None:
+    assert len(Resolver().side("scenes:train").images or ()) == scenes.TRAIN_IMAGES
+
+
 @pytest.mark.parametrize(
     ("name", "count", "message"),
     [("latest:gna", None, 'this run has no model "gna". Did you mean "gan"?'), ("latest:gan", 7, "6 images here; 7")],
@@ -203,6 +238,7 @@ def test_the_default_preset(root: Path, tmp_path: Path) -> None:
 
 def test_presets_by_name() -> None:
     assert [one.name for one in named_presets("fid, scenes,fid")] == ["fid", "scenes"]
+    assert named_presets("pixels") == (PIXELS,)
     with pytest.raises(UserError, match='there is no preset "fdi". Did you mean "fid"?'):
         named_presets("fdi")
     with pytest.raises(UserError, match="--preset: no preset is named"):

@@ -74,7 +74,10 @@ def _moves(
     options: Options,
     told: Callable[[str, int, int], None],
 ) -> dict[int, Moves]:
-    """Returns what each field does, for every pair that differs, by its position."""
+    """Returns what each field does, for every pair that differs, by its position.
+
+    Copy rates are left out: the training images behind them are not asked for.
+    """
     from trilemma.errors import UserError
     from trilemma.scoring.explain_moves import Recomputing
     from trilemma.scoring.score import cache_of
@@ -88,7 +91,7 @@ def _moves(
         return {
             i: recomputing.moves(one.a.row, behind_a, one.b.row, behind_b)
             for i, one in enumerate(found)
-            if one.differing and one.a.row is not None and one.b.row is not None
+            if one.differing and one.a.row is not None and one.b.row is not None and "training" not in one.a.identity
         }
 
 

@@ -36,6 +36,14 @@ def score(
         Path | None,
         typer.Option(metavar="FILE", help="A text file: one prompt per line for FAKE's images.", show_default=False),
     ] = None,
+    training: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Also look for copies of these images; REAL must be held out from them.",
+            show_default=False,
+        ),
+    ] = None,
     resize: Resize = None,
     batch_size: BatchSize = 64,
     device: Device = "auto",
@@ -63,7 +71,8 @@ def score(
         chosen = None if preset is None else named_presets(preset)
         resolver = Resolver(root=root, runs=out, seed=seed, device=device, drawing=partial(told, "drawing"))
         sides = resolver.side(real, reference), resolver.side(fake, samples, prompts)
-        found = compute(*sides, chosen or default_presets(*sides), options, told)
+        trained = None if training is None else resolver.side(training)
+        found = compute(*sides, chosen or default_presets(*sides), options, told, trained)
     _tell(found, json=json, csv=csv)
 
 

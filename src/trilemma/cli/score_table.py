@@ -50,16 +50,16 @@ def _table(score: Score, preset: Preset) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    sides = escape(f"{score.fake['name']} against {score.real['name']}")
+    sides, reference = _sides(score, preset)
     table = Table(
-        title=f"{preset.title}: {sides}",
+        title=escape(f"{preset.title}: {sides}"),
         caption=CAPTION,
         title_justify="left",
         caption_justify="left",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    for heading, right in (("metric", False), ("value", True), ("95 % interval", True), ("n", True), ("of real", True)):
+    for heading, right in (("metric", False), ("value", True), ("95 % interval", True), ("n", True), (reference, True)):
         table.add_column(heading, justify="right" if right else "left")
     table.add_column("better")
     table.add_column("floor", justify="right")
@@ -68,6 +68,16 @@ def _table(score: Score, preset: Preset) -> Table:
         if row.preset == preset.name:
             table.add_row(*map(escape, _cells(row)))
     return table
+
+
+def _sides(score: Score, preset: Preset) -> tuple[str, str]:
+    """Returns what a preset compares, and whose number stands beside that of FAKE's images."""
+    from trilemma.scoring.copies import PIXELS
+
+    fake, real = score.fake["name"], score.real["name"]
+    if preset == PIXELS and score.training is not None:
+        return f"{fake} against {score.training['name']}, {real} held out", "of training"
+    return f"{fake} against {real}", "of real"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -79,13 +79,13 @@ def load_extractor(
     Args:
         recipe: such as ``preset("fid").recipe``.
         device: as torch names it.
-        dtype: another than the recipe's; it becomes part of the identity.
+        dtype: another than the recipe's; it becomes part of the identity. Without a network nothing is computed in it.
         download: fetch weights that are missing.
 
     Raises:
         UserError: weights are missing (the message says how to get them), damaged, or not the published ones.
     """
-    recipe = recipe if dtype is None else replace(recipe, dtype=dtype)
+    recipe = recipe if dtype is None or not recipe.files else replace(recipe, dtype=dtype)
     located = {file.name: locate(file, download=download) for file in recipe.files}
     network = _network(recipe, [found.path for found in located.values()])
     return Extractor(recipe, network, {name: found.sha256 for name, found in located.items()}, device)
@@ -93,8 +93,12 @@ def load_extractor(
 
 def _network(recipe: Recipe, paths: list[Path]) -> nn.Module:
     """Builds the network of a recipe; each kind imports what it alone needs."""
-    weights, *others = paths
     size = recipe.resize.size if recipe.resize else 0
+    if recipe.network == "grey-levels":
+        from trilemma.features.grey_levels import GreyLevels
+
+        return GreyLevels(size)
+    weights, *others = paths
     if recipe.network == "tf-inception":
         from trilemma.features.inception import inception_from
 

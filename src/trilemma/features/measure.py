@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 from transformers import CLIPModel, CLIPTokenizer
 
 from trilemma.data import scenes
@@ -16,9 +15,8 @@ from trilemma.errors import UserError
 from trilemma.features import identity, inception_file, instrument_folder
 from trilemma.features.factor_net import load_factor_net, read_factors
 from trilemma.features.inception import Inception
+from trilemma.features.thumbnails import thumbnails
 from trilemma.protocol import Protocol
-
-THUMBNAIL = 16
 
 
 class Instruments:
@@ -70,8 +68,7 @@ class Instruments:
 
     def thumbnails(self, images: Tensor) -> NDArray[np.uint8]:
         """Returns uint8 ``(B, 768)``: 16x16 averages of the pixels."""
-        small = F.adaptive_avg_pool2d(images.float(), THUMBNAIL).round().to(torch.uint8)
-        return small.flatten(1).cpu().numpy()
+        return thumbnails(images.permute(0, 2, 3, 1).cpu().numpy())
 
     def _clip_score(self, pixels: Tensor, prompts: list[str]) -> NDArray[np.float64]:
         scores = np.full(len(prompts), np.nan)

@@ -15,6 +15,7 @@ from torch import Tensor
 from trilemma.errors import UserError
 from trilemma.features.clean_resize import resize_clean
 from trilemma.features.recipe import Fit, Normalization, Recipe, Resize
+from trilemma.features.thumbnails import area_average
 
 Pixels = NDArray[np.uint8]
 
@@ -67,6 +68,8 @@ def resize_pillow(image: Pixels, size: int, fit: Fit) -> Pixels:
 
 
 def _resized(images: list[Pixels], resize: Resize | None, device: torch.device, dtype: torch.dtype) -> Tensor:
+    if resize is not None and resize.kernel == "area":
+        return _tensor([area_average(image, resize.size) for image in images], device, dtype)
     if resize is not None and resize.quantized:
         return _tensor(_in_threads(images, resize), device, dtype)
     grey = _tensor(images, device, dtype)

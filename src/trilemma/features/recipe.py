@@ -10,7 +10,7 @@ from trilemma.errors import UserError, suggest
 from trilemma.features.weights import WeightsFile
 
 DType = Literal["float32", "float64"]
-Network = Literal["tf-inception", "dinov2", "clip", "factor-net"]
+Network = Literal["tf-inception", "dinov2", "clip", "factor-net", "grey-levels"]
 Fit = Literal["stretch", "shortest-side", "centre-square"]
 
 
@@ -20,8 +20,9 @@ class Resize:
 
     Attributes:
         size: of the square.
-        kernel: of the interpolation.
-        implementation: "tensorflow1" takes pixel corners for pixel centres, as the graph of 2015 does.
+        kernel: of the interpolation; "area" averages over the cells of a grid.
+        implementation: "tensorflow1" takes pixel corners for pixel centres, as the graph of 2015 does; "exact" sums
+            whole numbers.
         antialias: whether the kernel widens when an image shrinks.
         quantized: whether the result is rounded to uint8.
         fit: "stretch" ignores the aspect ratio; "shortest-side" resizes the shorter side, then cuts out the centre;
@@ -29,8 +30,8 @@ class Resize:
     """
 
     size: int
-    kernel: Literal["bilinear", "bicubic"]
-    implementation: Literal["tensorflow1", "pillow"]
+    kernel: Literal["bilinear", "bicubic", "area"]
+    implementation: Literal["tensorflow1", "pillow", "exact"]
     antialias: bool
     quantized: bool
     fit: Fit
@@ -51,11 +52,12 @@ class Recipe:
 
     Attributes:
         network: which architecture.
-        files: the weights first, then what else the network reads.
+        files: the weights first, then what else the network reads; none for grey levels, which need no network.
         resize: None where only the network's own size is taken.
         normalization: what the network's input is scaled to.
         dtype: of weights and arithmetic throughout; TF32 is off.
-        outputs: which arrays are kept: "features", and for Inception "logits" and "spatial".
+        outputs: which arrays are kept: "features", and for Inception "logits" and "spatial"; for grey levels
+            "thumbnails".
         unit_length: whether features are divided by their Euclidean norm.
     """
 

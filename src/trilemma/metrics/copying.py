@@ -67,6 +67,7 @@ def copy_test(
     *,
     quantile: float = QUANTILE,
     significance: float = SIGNIFICANCE,
+    clusters: ArrayLike | None = None,
 ) -> CopyTest:
     """Returns the copy rate and whether it exceeds what real images show beyond chance.
 
@@ -75,6 +76,8 @@ def copy_test(
 
     Args:
         generated_distances: (N,) and heldout_distances: (M,), as from ``nearest_distances``.
+        clusters: (N,) labels of generated images that belong together. The rate's standard error respects them; the
+            test takes every image as independent.
 
     Raises:
         UserError: distances that are not finite.
@@ -90,7 +93,7 @@ def copy_test(
     rank = _rank(m, quantile)
     p_value = beta_binomial_tail(int(copies_N.sum()), n, rank, m - rank + 1)
     return CopyTest(
-        rate=proportion_estimate(copies_N),
+        rate=proportion_estimate(copies_N, clusters),
         threshold=threshold,
         p_value=p_value,
         beyond_chance=p_value < significance,

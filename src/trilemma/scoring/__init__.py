@@ -7,6 +7,7 @@ networks        the presets' extractors, each loaded once
 extraction      from a side to feature sets: one pass over the images for all networks
 feature_set     what one network has made of a side: arrays by output, or fitted Gaussians
 measures        which function computes a number of a preset, and what it needs
+copies          the copy test: how near either side comes to training images
 numbers         ``score_features``: the numbers of one preset from two feature sets; no network runs
 row             one number as it is printed and recorded
 score           ``score``: all of it, from two sides

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from trilemma.errors import UserError
 from trilemma.features.presets import Preset
+from trilemma.features.thumbnails import thumbnails
 from trilemma.metrics.copying import copy_test, nearest_distances
 from trilemma.metrics.moments import moments
 from trilemma.scoring.calibration_expected import COPY_RATE, Expectation, expectation, kind_of
 from trilemma.scoring.calibration_verdict import Reading, Verdict, judge, severity_tau
 from trilemma.scoring.distortions import Distortion, Material
-from trilemma.scoring.distortions_pixels import thumbnail
 from trilemma.scoring.distortions_source import ChosenImages
 from trilemma.scoring.feature_set import FeatureSet
 from trilemma.scoring.measures import measure
@@ -204,8 +204,8 @@ class _Instrument:
             arrays=arrays,
             gaussians={output: moments(arrays[output]) for output in fitted},
         )
-        self._thumbnails = _thumbnails(reference)
-        heldout = _thumbnails(_untouched(material, "held out", material.heldout))
+        self._thumbnails = thumbnails(reference.images())
+        heldout = thumbnails(_untouched(material, "held out", material.heldout).images())
         self._heldout_distances = nearest_distances(heldout, self._thumbnails)
         self.identity: dict[str, Any] = {
             "source": material.source.name,
@@ -230,7 +230,8 @@ class _Instrument:
         found = {
             row.metric: Reading(value=row.value, se=row.se, reason=row.reason) for row in rows if row.metric in wanted
         }
-        rate = copy_test(nearest_distances(_thumbnails(images), self._thumbnails), self._heldout_distances).rate
+        distances_N = nearest_distances(thumbnails(images.images()), self._thumbnails)
+        rate = copy_test(distances_N, self._heldout_distances).rate
         return found | {COPY_RATE: Reading(value=rate.value, se=rate.se, reason=rate.reason)}
 
 
@@ -241,7 +242,3 @@ def _judged(preset: Preset) -> Preset:
 
 def _untouched(material: Material, role: str, rows: NDArray[np.int64]) -> ChosenImages:
     return ChosenImages(f"{material.source.name}, {role}", material.source, rows)
-
-
-def _thumbnails(images: ChosenImages) -> NDArray[np.uint8]:
-    return np.stack([thumbnail(image) for image in images.images()])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from trilemma.data.sources import ImageSource
 from trilemma.errors import UserError
 from trilemma.features.presets import Preset
+from trilemma.scoring.copies import PIXELS, THUMBNAILS
 from trilemma.scoring.differences import differences
 from trilemma.scoring.networks import without_outputs
 from trilemma.scoring.side import Side, Statistics
@@ -29,12 +30,25 @@ def check_kinds(real: Side, fake: Side, presets: Sequence[Preset], resize: int |
         _check_stored(side, presets, resize)
 
 
-def check_sizes(real: ImageSource | None, fake: ImageSource | None) -> None:
-    """Raises UserError where images differ in size, inside a side or between the two; both sizes are named."""
-    sizes = [(source.name, _one_size(source)) for source in (real, fake) if source is not None]
+def check_training(real: Side, training: Side, resize: int | None) -> None:
+    """Raises UserError where there are no images to test for copies with: on the side of training, or of real ones."""
+    for side, needed in ((training, "training images"), (real, "real images that were held out from training")):
+        if side.images is None and side.stored is None:
+            raise UserError(
+                f"these are reference statistics; the copy test needs {needed}.",
+                where=side.name,
+                hint="Give images, or leave out --training.",
+            )
+    _check_stored(training, (PIXELS,), resize)
+
+
+def check_sizes(*sides: Side) -> None:
+    """Raises UserError where images differ in size, inside a side or between sides; the sizes are named."""
+    sizes = [named for side in sides for named in _sizes(side)]
     if len({size for _, size in sizes}) > 1:
         told = " and ".join(f"{_text(size)} in {name}" for name, size in sizes)
-        raise UserError(f"the images differ in size: {told}.", hint=RESIZE)
+        gone = any(side.stored is not None for side in sides)
+        raise UserError(f"the images differ in size: {told}.", hint=None if gone else RESIZE)
 
 
 def check_statistics(
@@ -73,15 +87,28 @@ def _extractor_of(identity: Mapping[str, Any]) -> Any:
 def _check_stored(side: Side, presets: Sequence[Preset], resize: int | None) -> None:
     if side.stored is None:
         return
-    others = [preset.name for preset in presets if preset.name != RUN_PRESET]
+    others = [preset.name for preset in presets if preset.name not in (RUN_PRESET, PIXELS.name)]
     if others:
         raise UserError(
             f'a run keeps the features of the preset "{RUN_PRESET}" and no images; "{others[0]}" needs images.',
             where=side.name,
             hint=f"Give --preset {RUN_PRESET}, or the model's name to draw its images anew.",
         )
+    if PIXELS in presets and THUMBNAILS not in side.stored.arrays:
+        raise UserError(
+            "this run has kept no thumbnails, which the copy test compares.",
+            where=side.name,
+            hint="Give the model's name to draw its images anew.",
+        )
     if resize is not None:
         raise UserError("a run keeps no images that could be resized.", where=side.name, hint="Leave out --resize.")
+
+
+def _sizes(side: Side) -> Iterator[tuple[str, Size]]:
+    if side.images is not None:
+        yield side.images.name, _one_size(side.images)
+    elif side.stored_size is not None:
+        yield side.name, side.stored_size
 
 
 def _one_size(source: ImageSource) -> Size:

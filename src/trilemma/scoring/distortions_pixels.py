@@ -47,11 +47,6 @@ def negative(image: Pixels) -> Pixels:
     return 255 - image
 
 
-def thumbnail(image: Pixels, side: int = 16) -> Pixels:
-    """Returns the averages of ``side`` x ``side`` boxes as one row, uint8 (side * side * 3,)."""
-    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BOX)).reshape(-1)
-
-
 def _rounded(values: NDArray[Any]) -> Pixels:
     rounded: Pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
     return rounded

@@ -146,7 +146,7 @@ class Recomputing:
         networks = self._load(preset)
         real, fake = (seen(given.side, wanted.resize) for given in (wanted.real, wanted.fake))
         check_kinds(real, fake, (preset,), wanted.resize)
-        check_sizes(real.images, fake.images)
+        check_sizes(real, fake)
         rows = score_features(
             preset,
             self._features("real", real, preset, networks),

@@ -42,7 +42,8 @@ def feature_sets(
     """
     if side.stored is not None:
         return {preset.name: side.stored for preset in presets}
-    arrays = {} if side.images is None else _measured(side.images, networks, batch_size, cache, progress)
+    wanted = networks.only(presets)
+    arrays = {} if side.images is None else _measured(side.images, wanted, batch_size, cache, progress)
     return {preset.name: _feature_set(side, preset, networks, arrays) for preset in presets}
 
 

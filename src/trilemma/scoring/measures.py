@@ -19,6 +19,7 @@ from trilemma.metrics.spatial_frechet import spatial_frechet_distance
 from trilemma.metrics.vendi import vendi_score
 from trilemma.metrics.within_prompt import within_prompt_vendi
 from trilemma.scoring.comparison import Comparison
+from trilemma.scoring.copies import copy_rate
 from trilemma.scoring.row import Direction, Number
 
 Needs = Literal["gaussian", "images", "nothing"]
@@ -136,6 +137,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             direction="higher", needs="nothing", compute=_within_prompt_vendi, reads_prompts=True
         ),
         "clip_score": Measure(direction="higher", needs="nothing", compute=_clip_score, reads_prompts=True),
+        "copy_test": Measure(direction="lower", needs="images", compute=copy_rate),
     }
 )
 """The functions that presets name."""

@@ -27,6 +27,10 @@ class Networks:
         """Returns the extractor that a preset's features come from."""
         return self.extractors[self.owners[preset.name]]
 
+    def only(self, presets: Sequence[Preset]) -> Networks:
+        """Returns those that some of the presets need."""
+        return replace(self, extractors={self.owners[preset.name]: self.of(preset) for preset in presets})
+
     def identity(self, preset: Preset) -> dict[str, Any]:
         """Returns the identity of a preset's features; which outputs are kept beside them changes none."""
         return without_outputs(self.of(preset).identity)

@@ -128,6 +128,7 @@ def _identity(
         "real": real.digest,
         "fake": fake.digest,
         "prompts": fake.prompts if measure(use.function).reads_prompts else None,
+        **({} if fake.nearest is None else {"training": fake.nearest.training}),
     }
 
 
@@ -147,6 +148,7 @@ def _row(preset: str, use: MetricUse, number: Number, floor: Floor, identity: Ma
         reason=estimate.reason,
         floor=floor,
         identity=identity,
+        details=number.details,
     )
 
 

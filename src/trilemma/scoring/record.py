@@ -27,14 +27,16 @@ class ScoreRecord:
 def as_document(score: Score) -> dict[str, Any]:
     """Returns a score as plain data. Nothing but ``created`` differs when the same is computed again.
 
-    Keys: ``schema``, ``created`` (UTC), ``real`` and ``fake`` (name, kind, digest, images, ...), ``options``,
-    ``presets`` (title, and the digest of the preset as published), ``numbers`` (rows), ``environment``.
+    Keys: ``schema``, ``created`` (UTC), ``real``, ``fake`` and ``training`` (name, kind, digest, images, ...; None
+    without training images), ``options``, ``presets`` (title, and the digest of the preset as published), ``numbers``
+    (rows), ``environment``.
     """
     return {
         "schema": SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "real": dict(score.real),
         "fake": dict(score.fake),
+        "training": None if score.training is None else dict(score.training),
         "options": asdict(score.options),
         "presets": {one.name: {"title": one.title, "digest": one.digest()} for one in score.presets},
         "numbers": [row_as_plain(row) for row in score.rows],

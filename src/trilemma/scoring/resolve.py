@@ -17,6 +17,7 @@ from trilemma.features.presets import PRESETS, Preset, preset
 from trilemma.metrics.statistics_file import holds_statistics
 from trilemma.protocol import Protocol
 from trilemma.registry import find_card, find_protocol
+from trilemma.scoring.copies import PIXELS
 from trilemma.scoring.drawing import DrawnImages, Progress
 from trilemma.scoring.prompts import Rows, read_prompts, with_prompts
 from trilemma.scoring.reference_statistics import holds_images, statistics_of
@@ -151,8 +152,8 @@ def named_presets(names: str) -> tuple[Preset, ...]:
     """
     wanted = dict.fromkeys(name.strip() for name in names.split(",") if name.strip())
     if not wanted:
-        raise UserError("no preset is named.", where="--preset", hint=f"Known: {', '.join(PRESETS)}.")
-    return tuple(preset(name) for name in wanted)
+        raise UserError("no preset is named.", where="--preset", hint=f"Known: {', '.join([*PRESETS, PIXELS.name])}.")
+    return tuple(PIXELS if name == PIXELS.name else preset(name) for name in wanted)
 
 
 def _chosen(source: ImageSource, rows: Rows) -> ImageSource:

@@ -39,13 +39,17 @@ class Row:
         se, se_method: as :class:`~trilemma.statistics.estimate.Estimate` has them.
         ci: interval at ``ci_level``, not clipped.
         n: generated images that went in.
-        n_reference: real ones; None for a metric without a reference, and where a statistics file does not tell.
+        n_reference: real ones, for the copy test training ones; None for a metric without a reference, and where a
+            statistics file does not tell.
         floor: what real images get.
         identity: everything that the value depends on, as plain data, keys in this order: ``function``,
             ``parameters`` (k, strict, splits, ...), ``output``, ``version``, ``extractor`` (network, sha256 of its
             files, resize, normalisation, dtype), ``resize`` (of the images, before the extractor's own), ``n``,
             ``n_reference``, ``real``, ``fake``, ``prompts`` (digests of content; None where a number does not depend
-            on prompts), ``seed``. Numbers with unlike identities, but for ``fake``, are not to be compared.
+            on prompts), ``training`` (of the copy test alone), ``seed``. Numbers with unlike identities, but for
+            ``fake``, are not to be compared.
+        details: what was found beside the value, as plain data. Of the copy test: ``threshold`` (RMS grey levels),
+            ``heldout_images`` that set it, ``p_value``, ``significance``, ``beyond_chance``.
     """
 
     preset: str
@@ -62,15 +66,17 @@ class Row:
     ci_level: float = LEVEL
     floor: Floor = field(default_factory=Floor)
     identity: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Number:
-    """An estimate, the number of real images behind it, and the parameters that were settled on the way."""
+    """An estimate, the number of real images behind it, the parameters that were settled on the way, and details."""
 
     estimate: Estimate
     n_reference: int | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def finite(self) -> Number:
         """Returns itself without what is NaN or infinite: such a value is no number, such an error is unknown."""

@@ -1,4 +1,7 @@
-"""``score``: two sides in, every number of the presets out; networks run once over the images of both."""
+"""``score``: two sides in, every number of the presets out; networks run once over the images of both.
+
+Training images beside them are looked at by the copy test alone.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,18 @@ from trilemma.errors import UserError
 from trilemma.features.presets import Preset
 from trilemma.features.recipe import DType
 from trilemma.runner.devices import check_device, describe_device, pick_device
-from trilemma.scoring.checks import check_kinds, check_sizes, check_statistics
+from trilemma.scoring.checks import check_kinds, check_sizes, check_statistics, check_training
+from trilemma.scoring.copies import PIXELS, near, with_copy_test
 from trilemma.scoring.row import Row
 from trilemma.scoring.side import Side
 from trilemma.scoring.views import Resized
 from trilemma.workspace import cache_folder
 
 if TYPE_CHECKING:
+    from trilemma.scoring.feature_set import FeatureSet
     from trilemma.scoring.networks import Networks
 
-Role = Literal["real", "fake"]
-ROLES: tuple[Role, Role] = ("real", "fake")
+Role = Literal["real", "fake", "training"]
 Progress = Callable[[Role, int, int], None]
 
 
@@ -62,12 +66,14 @@ class Score:
     Attributes:
         rows: in the order of the presets.
         real, fake: what was compared, as plain data: name, kind, digest, images, and what else there is to say.
+        training: the same of the training images, where there are any.
         device: where the networks ran, and with how many threads.
     """
 
     rows: tuple[Row, ...]
     real: Mapping[str, Any]
     fake: Mapping[str, Any]
+    training: Mapping[str, Any] | None = None
     presets: tuple[Preset, ...]
     options: Options
     device: Mapping[str, Any] = field(default_factory=dict)
@@ -79,10 +85,12 @@ def score(
     presets: Sequence[Preset],
     options: Options | None = None,
     progress: Progress | None = None,
+    training: Side | None = None,
 ) -> Score:
     """Returns the presets' numbers of ``fake`` against ``real``.
 
     Args:
+        training: what the model was trained on: adds the copy test, for which ``real`` must be held out from it.
         progress: is told whose images are being measured, how many are done, and of how many.
 
     Raises:
@@ -91,20 +99,24 @@ def score(
     """
     from trilemma.scoring.networks import load_networks
 
-    options = options or Options()
+    options, presets = options or Options(), with_copy_test(presets, training=training is not None)
     check_kinds(real, fake, presets, options.resize)
+    if training is not None:
+        check_training(real, training, options.resize)
     device = pick_device(options.device)
     networks = load_networks(presets, device.type, options.dtype, options.download)
     _check_statistics(real, presets, networks, options.resize)
-    sides: dict[Role, Side] = {"real": seen(real, options.resize), "fake": seen(fake, options.resize)}
-    check_sizes(sides["real"].images, sides["fake"].images)
+    given: dict[Role, Side | None] = {"real": real, "fake": fake, "training": training}
+    sides = {role: seen(side, options.resize) for role, side in given.items() if side is not None}
+    check_sizes(*sides.values())
     rows = _rows(sides, presets, networks, options, progress)
     _require_a_number(rows)
     return Score(
         rows=rows,
         real=described(sides["real"]),
         fake=described(sides["fake"]),
-        presets=tuple(presets),
+        training=described(sides["training"]) if "training" in sides else None,
+        presets=presets,
         options=options,
         device=describe_device(device),
     )
@@ -159,34 +171,51 @@ def _rows(
     options: Options,
     progress: Progress | None,
 ) -> tuple[Row, ...]:
-    from trilemma.scoring.extraction import feature_sets
     from trilemma.scoring.numbers import score_features
 
-    told = progress or (lambda role, done, total: None)
     with cache_of(options) as cache:
-        real, fake = (
-            feature_sets(
-                sides[role],
-                presets,
-                networks,
-                batch_size=options.batch_size,
-                cache=cache,
-                progress=partial(told, role),
-            )
-            for role in ROLES
-        )
+        sets = _feature_sets(sides, presets, networks, options, cache, progress)
         return tuple(
             row
             for preset in presets
             for row in score_features(
                 preset,
-                real[preset.name],
-                fake[preset.name],
+                sets["real"][preset.name],
+                sets["fake"][preset.name],
                 extractor=networks.identity(preset),
                 resize=options.resize,
                 seed=options.seed,
             )
         )
+
+
+def _feature_sets(
+    sides: Mapping[Role, Side],
+    presets: Sequence[Preset],
+    networks: Networks,
+    options: Options,
+    cache: Path,
+    progress: Progress | None,
+) -> dict[Role, dict[str, FeatureSet]]:
+    from trilemma.scoring.extraction import feature_sets
+
+    told = progress or (lambda role, done, total: None)
+    sets = {
+        role: feature_sets(
+            side,
+            (PIXELS,) if role == "training" else presets,
+            networks,
+            batch_size=options.batch_size,
+            cache=cache,
+            progress=partial(told, role),
+        )
+        for role, side in sides.items()
+    }
+    if "training" in sets:
+        training = sets.pop("training")[PIXELS.name]
+        for found in sets.values():
+            found[PIXELS.name] = near(found[PIXELS.name], training)
+    return sets
 
 
 def _require_a_number(rows: Sequence[Row]) -> None:

@@ -30,7 +30,8 @@ class Side:
         kind: how it was found.
         images: the images; None for statistics and for runs, which keep none.
         statistics: Gaussians that somebody fitted; beside ``images`` in ADM's reference batches.
-        stored: the features that a finished run has kept, which the preset ``scenes`` would make.
+        stored: the features that a finished run has kept, which the preset ``scenes`` would make, and thumbnails.
+        stored_size: (H, W) of the images that these are of.
         prompts: one per image, or None.
         grouped: whether images of one prompt belong together: a few prompts with several images each.
         origin: what else there is to say of it, for the record: a model's case, a run's id.
@@ -41,11 +42,7 @@ class Side:
     images: ImageSource | None = None
     statistics: Statistics | None = None
     stored: FeatureSet | None = None
+    stored_size: tuple[int, int] | None = None
     prompts: tuple[str, ...] | None = None
     grouped: bool = False
     origin: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        """(H, W) of every image; None where sizes differ or nothing tells them."""
-        return None if self.images is None else self.images.size()

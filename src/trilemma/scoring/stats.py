@@ -41,7 +41,7 @@ def write_statistics(
         raise UserError("there are no images here to take statistics of.", where=side.name)
     networks = load_networks((preset,), pick_device(options.device).type, options.dtype, options.download)
     side = seen(side, options.resize)
-    check_sizes(side.images, None)
+    check_sizes(side)
     told = progress or (lambda role, done, total: None)
     with cache_of(options) as cache:
         sets = feature_sets(

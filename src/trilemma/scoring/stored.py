@@ -15,7 +15,7 @@ from trilemma.scoring.side import Side
 from trilemma.store.run import Run, find_run
 from trilemma.strict_toml import build
 
-OUTPUTS = ("features", "logits")
+OUTPUTS = ("features", "logits", "thumbnails")
 PROMPTED = "captions"
 
 
@@ -42,12 +42,16 @@ def stored_side(name: str, run_name: str, model: str, runs: Path, count: int | N
     rows = np.flatnonzero(((samples["set"] == prompted) & (samples["status"] == "ok")).to_numpy())[:count]
     if len(rows) < (count or 1):
         raise UserError(f"there are {len(rows)} images here; {count or 1} are asked for.", where=name)
-    arrays = {output: run.features(model)[output][rows] for output in OUTPUTS}
+    kept = run.features(model)
+    arrays = {output: kept[output][rows] for output in OUTPUTS if output in kept}
     chosen = samples.iloc[rows]
     _require_finite(arrays["features"], chosen["key"].tolist(), name)
+    resolution = (protocol.resolution, protocol.resolution)
     stored = FeatureSet(digest=digest(chosen["image_sha256"].tolist()), count=len(rows), arrays=arrays)
     origin = {"run": run.record.run_id, "model": model, "set": prompted}
-    return Side(name=name, kind="run", stored=stored, prompts=tuple(chosen["prompt"]), origin=origin)
+    return Side(
+        name=name, kind="run", stored=stored, stored_size=resolution, prompts=tuple(chosen["prompt"]), origin=origin
+    )
 
 
 def _require_finite(features_ND: np.ndarray, keys: list[str], name: str) -> None:
