@@ -84,7 +84,7 @@ def test_without_training_images_nothing_is_said_of_copies(capsys: Capture) -> N
         (("--preset", "pixels"), 'error: --preset: the preset "pixels" tests for copies of training images'),
         (("--training", "./nothing"), "error: nothing: there is no such file or folder."),
         (("--training", "scenes:trian"), 'error: scenes:trian: Scenes have no split "trian". Did you mean "train"?'),
-        (("--training", "./real.npy"), "error: no number could be had: copy_rate REAL is not held out from TRAINING:"),
+        (("--training", "./real.npy"), "error: no number could be had. copy_rate: REAL is not held out from TRAINING:"),
         (("--training", "./few.npz"), "error: ./few.npz: these are reference statistics; the copy test needs training"),
         (("--training", "./large.npy"), "error: the images differ in size: 32 x 32 in real.npy"),
         (("--training", "./train.npy", "--reference", "99"), "at least 100 held-out images; there are 99"),

@@ -188,7 +188,7 @@ def test_images_are_decoded_once_for_thumbnails_and_features(monkeypatch: pytest
 
 def test_fewer_than_a_hundred_real_images_are_too_few() -> None:
     np.save("real.npy", scenes.images("heldout", range(99)))
-    with pytest.raises(UserError, match="copy_rate needs at least 100 held-out images; there are 99"):
+    with pytest.raises(UserError, match="copy_rate: needs at least 100 held-out images; there are 99"):
         scored()
     found = score(
         side("real.npy"), side("honest.npy"), [preset("scenes")], Options(device="cpu"), training=side("training.npy")
@@ -230,7 +230,7 @@ def test_training_images_as_real_ones_are_told_without_a_search(monkeypatch: pyt
         return nearest_distances(images, training)
 
     monkeypatch.setattr(copies, "nearest_distances", search)
-    with pytest.raises(UserError, match="copy_rate REAL is not held out from TRAINING: 100%"):
+    with pytest.raises(UserError, match="copy_rate: REAL is not held out from TRAINING: 100%"):
         scored(real="training.npy")
     assert searched == [120]
 
