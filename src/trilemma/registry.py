@@ -39,7 +39,12 @@ def cards(workspace: Workspace) -> dict[str, Card]:
     Raises:
         UserError: a card cannot be read, or its name is not that of its folder.
     """
-    return {path.parent.name: _named_card(path) for path in sorted(workspace.models.glob(f"*/{FILE_NAME}"))}
+    return {name: _named_card(workspace.models / name / FILE_NAME) for name in model_names(workspace)}
+
+
+def model_names(workspace: Workspace) -> list[str]:
+    """Returns the names of the workspace's models, in alphabetical order, without reading their cards."""
+    return sorted(path.parent.name for path in workspace.models.glob(f"*/{FILE_NAME}"))
 
 
 def protocols(workspace: Workspace) -> dict[str, Protocol]:
@@ -64,7 +69,7 @@ def find_card(name: str, workspace: Workspace) -> Card:
     Raises:
         UserError: nothing has that name (it suggests the nearest).
     """
-    known = [path.parent.name for path in workspace.models.glob(f"*/{FILE_NAME}")]
+    known = model_names(workspace)
     if name in known:
         return _named_card(workspace.models / name / FILE_NAME)
     path = Path(name).expanduser()

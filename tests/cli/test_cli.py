@@ -105,7 +105,7 @@ def test_bench_works_from_a_checkout() -> None:
         (("run", "--models", "gan", "--device", "gpu"), "error: --device: there is no device"),
         (("run", "--models", "gan", "--samples", "0"), "error: --samples: must be at least 1"),
         (("run", "--models", "gan,gan"), "error: two models are called"),
-        (("train", "gna"), 'error: there is no model "gna". Did you mean "gan"?'),
+        (("train", "scenes-readr"), 'error: "scenes-readr" has no training recipe. Did you mean "scenes-reader"?'),
         (("show", "20270101"), 'error: there is no run "20270101"'),
         (("report", "nothing"), 'error: there is no run "nothing"'),
         (("compare", "latest", "nothing"), 'error: there is no run "nothing"'),

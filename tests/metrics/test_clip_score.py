@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from trilemma.errors import UserError
-from trilemma.metrics.clip_score import CLIPSCORE, PLAIN, TORCHMETRICS, clip_score, clip_scores
+from trilemma.metrics.clip_score import PLAIN, ClipConvention, clip_score, clip_scores
 
+CLIPSCORE = ClipConvention(scale=2.5, prefix="A photo depicts ", clamp=True)
+TORCHMETRICS = ClipConvention(clamp=True)
 IMAGES = np.array([[3.0, 4.0], [1.0, 0.0], [0.0, 2.0]])
 TEXTS = np.array([[3.0, 4.0], [0.0, 5.0], [0.0, -1.0]])
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from trilemma.metrics import covariance_roots
-from trilemma.metrics.covariance_roots import congruence, covariance_factor, nuclear_norm
+from trilemma.metrics.covariance_roots import congruence, covariance_factor, factored, nuclear_norm
+from trilemma.metrics.moments import moments
 
 
 def covariance(d: int, rank: int, seed: int = 0) -> np.ndarray:
@@ -41,3 +42,11 @@ def test_the_nuclear_norm_is_the_sum_of_singular_values_whatever_their_spread(sp
     matrix -= matrix.mean(axis=0)
     expected = np.linalg.svd(matrix, compute_uv=False).sum()
     assert nuclear_norm(matrix) == pytest.approx(expected, rel=1e-10)
+
+
+def test_a_factor_that_is_there_is_not_computed_again() -> None:
+    gaussian = moments(np.random.default_rng(0).normal(size=(50, 4)))
+    once = factored(gaussian)
+    assert factored(once) is once and once.count == 50
+    assert np.array_equal(once.mean_D, gaussian.mean_D) and np.array_equal(once.covariance_DD, gaussian.covariance_DD)
+    np.testing.assert_allclose(once.factor_DR @ once.factor_DR.T, gaussian.covariance_DD, rtol=1e-12, atol=1e-14)

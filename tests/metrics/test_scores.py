@@ -10,7 +10,6 @@ from trilemma.metrics.copying import copy_test
 from trilemma.metrics.scores import (
     Score,
     diversity_score,
-    diversity_score_from_coverage,
     quality_score,
     speed_score,
     withhold_if_copying,
@@ -45,7 +44,6 @@ def test_speed_is_ten_for_one_pass_and_loses_a_third_of_ten_with_each_decade() -
 def test_diversity_is_the_mean_of_its_two_halves() -> None:
     assert diversity_score(number(1.0), number(0.5)).value == pytest.approx(7.5)
     assert diversity_score(number(0.8, 0.03), number(0.6, 0.04)).unclipped.se == pytest.approx(0.25)
-    assert diversity_score_from_coverage(number(0.48), number(0.96)).value == pytest.approx(5)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +51,7 @@ def test_diversity_is_the_mean_of_its_two_halves() -> None:
     [
         (quality_score, ((10.0, 0.3), (50.0, 1.0), (2.0, 0.05))),
         (speed_score, ((0.02, 0.0005), (0.001, 0.00003))),
-        (diversity_score_from_coverage, ((0.6, 0.01), (0.95, 0.01))),
+        (diversity_score, ((0.8, 0.01), (0.6, 0.02))),
     ],
 )
 def test_errors_agree_with_simulation(score: Callable[..., Score], inputs: tuple[tuple[float, float], ...]) -> None:
@@ -76,7 +74,6 @@ def test_a_missing_input_takes_the_score_away_with_its_reason() -> None:
         quality_score(gone, number(50.0), number(2.0)),
         quality_score(number(5.0), gone, number(2.0)),
         diversity_score(number(1.0), gone),
-        diversity_score_from_coverage(gone, number(1.0)),
         speed_score(gone, number(1.0)),
     ):
         assert score.value is None and score.interval() is None
@@ -89,7 +86,6 @@ def test_anchors_that_make_no_sense_fail_the_score() -> None:
         quality_score(number(0.0), number(5.0), number(2.0)),
         quality_score(number(1.0), number(5.0), number(-0.1)),
         speed_score(number(0.0), number(1.0)),
-        diversity_score_from_coverage(number(0.5), number(0.0)),
     ):
         assert score.value is None
         assert score.unclipped.status == "failed" and score.unclipped.reason

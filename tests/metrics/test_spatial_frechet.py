@@ -1,4 +1,4 @@
-"""sFID: the features lie where ADM's do, and the distance is that of Gaussians."""
+"""sFID: the distance is that of Gaussians, of spatial features and no others."""
 
 import numpy as np
 import pytest
@@ -6,15 +6,7 @@ import pytest
 from trilemma.errors import UserError
 from trilemma.metrics.frechet import distance_from_features
 from trilemma.metrics.moments import moments
-from trilemma.metrics.spatial_frechet import WIDTH, spatial_features, spatial_frechet_distance
-
-
-def test_features_are_the_first_channels_by_row_column_channel() -> None:
-    maps = np.random.default_rng(0).normal(size=(2, 9, 17, 17)).astype(np.float32)
-    found = spatial_features(maps)
-    assert found.shape == (2, 2023) == (2, WIDTH)
-    # ADM's maps are (N, 17, 17, C); it keeps [..., :7] and flattens.
-    np.testing.assert_array_equal(found, np.moveaxis(maps, 1, -1)[..., :7].reshape(2, -1))
+from trilemma.metrics.spatial_frechet import WIDTH, spatial_frechet_distance
 
 
 def test_the_distance_is_the_frechet_distance() -> None:
@@ -25,8 +17,6 @@ def test_the_distance_is_the_frechet_distance() -> None:
     assert estimate.se is not None
 
 
-def test_other_shapes_are_refused() -> None:
-    with pytest.raises(UserError, match="maps"):
-        spatial_features(np.zeros((2, 3, 17, 17)))
+def test_other_widths_are_refused() -> None:
     with pytest.raises(UserError, match="2023"):
         spatial_frechet_distance(np.zeros((30, 5)), moments(np.zeros((30, 5))))

@@ -1,31 +1,22 @@
-"""Within-prompt diversity: one image throughout is 1 and 0, equal numbers of images, errors over prompts."""
+"""Within-prompt diversity: one image throughout is 1, equal numbers of images, errors over prompts."""
 
 import numpy as np
 import pytest
 
 from trilemma.errors import UserError
 from trilemma.metrics.vendi import vendi_score, vendi_value
-from trilemma.metrics.within_prompt import mean_pairwise_distance, within_prompt_distance, within_prompt_vendi
+from trilemma.metrics.within_prompt import within_prompt_vendi
 
 
 def test_one_image_for_each_prompt_has_no_diversity_however_unlike_the_prompts() -> None:
     collapsed, prompts = np.repeat(np.eye(6), 5, axis=0), np.repeat(np.arange(6), 5)
     assert within_prompt_vendi(collapsed, prompts).value == pytest.approx(1)
-    assert within_prompt_distance(collapsed, prompts).value == pytest.approx(0, abs=1e-12)
     assert vendi_score(collapsed).value == pytest.approx(6)
 
 
 def test_unlike_images_count_each() -> None:
     spread, prompts = np.tile(np.eye(4), (3, 1)), np.repeat(["a", "b", "c"], 4)
     assert within_prompt_vendi(spread, prompts).value == pytest.approx(4)
-    assert within_prompt_distance(spread, prompts).value == pytest.approx(1)
-
-
-def test_distance_is_the_mean_over_pairs() -> None:
-    x = np.random.default_rng(0).normal(size=(7, 3))
-    units = x / np.linalg.norm(x, axis=1, keepdims=True)
-    pairs = [1 - units[i] @ units[j] for i in range(7) for j in range(i)]
-    assert mean_pairwise_distance(x) == pytest.approx(np.mean(pairs))
 
 
 def test_every_prompt_brings_as_many_images_and_the_error_is_over_prompts() -> None:
@@ -42,6 +33,6 @@ def test_every_prompt_brings_as_many_images_and_the_error_is_over_prompts() -> N
 def test_little_data_is_skipped_and_bad_labels_refused() -> None:
     x = np.random.default_rng(0).normal(size=(6, 3))
     assert within_prompt_vendi(x, np.zeros(6)).status == "skipped"
-    assert "images of every prompt" in str(within_prompt_distance(x, [0, 0, 0, 0, 0, 1]).reason)
+    assert "images of every prompt" in str(within_prompt_vendi(x, [0, 0, 0, 0, 0, 1]).reason)
     with pytest.raises(UserError, match="prompts of shape"):
         within_prompt_vendi(x, np.zeros(5))

@@ -18,14 +18,14 @@ from trilemma.metrics.frechet import frechet_distance, moments
 from trilemma.report.calibration import agreement_rows, explanations, gaps, heat_map, markdown, matrix, surprises
 from trilemma.report.drawing import png
 from trilemma.scoring import calibration_expected
-from trilemma.scoring.calibration import Bench, Calibration, Cell, calibrate
+from trilemma.scoring.calibration import Calibration, Cell, calibrate
 from trilemma.scoring.calibration_expected import COPY_RATE, EXPECTED, expectation, kind_of
+from trilemma.scoring.calibration_instrument import Bench
 from trilemma.scoring.calibration_material import material
 from trilemma.scoring.calibration_record import SCHEMA, as_document
 from trilemma.scoring.calibration_truth import Agreement, agreements
 from trilemma.scoring.calibration_verdict import Reading
-from trilemma.scoring.distortions import DISTORTIONS, Material, named_distortions
-from trilemma.scoring.distortions_source import ChosenImages
+from trilemma.scoring.distortions import DISTORTIONS, Images, Material, named_distortions
 from trilemma.store.metric_rows import MetricRow, write_metrics
 from trilemma.store.record import Record
 from trilemma.store.run import Run
@@ -52,11 +52,11 @@ def eye_preset(*names: str) -> Preset:
 
 
 def bench(cache: Path, chosen: Preset | None = None, **others: Any) -> Bench:
-    return Bench(preset=chosen or eye_preset(*NAMES), extractor=Eye(), cache=cache, **others)  # type: ignore[arg-type]
+    return Bench(preset=chosen or eye_preset(*NAMES), extractor=Eye(), cache=cache, **others)
 
 
-def features_of(images: Material, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    return Eye().batch(list(ChosenImages("chosen", images.source, rows).images()))["features"]
+def features_of(images: Images) -> NDArray[np.float32]:
+    return Eye().batch(list(images.images()))["features"]
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +90,7 @@ def test_the_copy_test_and_no_other_sees_copies_of_the_reference(found: Calibrat
 def test_the_errors_of_repeated_images_count_images_and_not_their_copies(found: Calibration) -> None:
     images = material("scenes", SAMPLES)
     repeated = DISTORTIONS["duplicates"].apply(images, 16, 0)
-    own = Eye().batch(list(repeated.images()))["features"]
-    expected = frechet_distance(own, moments(features_of(images, images.reference)), repeated.rows)
+    expected = frechet_distance(features_of(repeated), moments(features_of(images.reference)), repeated.rows)
     strongest = found.cell("duplicates", "fd_scenes").levels[-1]
     assert (strongest.value, strongest.se) == (pytest.approx(expected.value), pytest.approx(expected.se))
 
@@ -104,7 +103,7 @@ def test_fewer_images_are_no_damage_and_have_no_severity(found: Calibration) -> 
 def test_an_error_holds_the_reference_fixed(found: Calibration) -> None:
     """As between two models that share it: with the reference's own sampling it would be about half as large again."""
     images = material("scenes", SAMPLES)
-    expected = frechet_distance(features_of(images, images.clean), moments(features_of(images, images.reference)))
+    expected = frechet_distance(features_of(images.clean), moments(features_of(images.reference)))
     clean = found.cell("grain", "fd_scenes").clean
     assert (clean.value, clean.se) == (pytest.approx(expected.value), pytest.approx(expected.se))
 
@@ -146,12 +145,14 @@ def test_metrics_that_need_prompts_take_no_part(tmp_path: Path) -> None:
         bench(tmp_path, preset("clip-score"))
 
 
-def test_progress_names_what_is_measured(tmp_path: Path) -> None:
+def test_images_that_were_measured_before_as_they_are_are_not_measured_again(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     watched = bench(tmp_path, progress=lambda title, done, total: told.append((title, done, total)))
-    calibrate(material("scenes", 40), named_distortions("blur"), 1, watched)
-    assert list(dict.fromkeys(title for title, _, _ in told)) == ["reference", "clean", "blur 0.0625"]
-    assert all(done <= total == 40 for _, done, total in told)
+    wanted = named_distortions("blur,duplicates,memorised,fewer-samples,mode-drop")
+    calibrate(material("scenes", 40), wanted, 1, watched)
+    measured = {title: total for title, _, total in told}
+    assert measured == {"real images": 80, "blur 0.0625": 40, "mode-drop 0.8": 40}
+    assert all(done <= total for _, done, total in told)
 
 
 def test_documented_failures_name_metrics_and_distortions_that_exist() -> None:

@@ -9,13 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from trilemma.data import content
-from trilemma.data.array_file import open_npy
 from trilemma.errors import UserError
 from trilemma.scoring.calibration_material import material as named_material
-from trilemma.scoring.distortions import DISTORTIONS, Material, named_distortions
+from trilemma.scoring.distortions import DISTORTIONS, Images, Material, named_distortions
 from trilemma.scoring.distortions_pixels import blur, grain, jpeg, negative, warm
-from trilemma.scoring.distortions_source import ChosenImages
 
 SAMPLES = 40
 PIXELS = ("blur", "grain", "colour-shift", "jpeg")
@@ -30,7 +27,7 @@ def pictures(count: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (count, 12, 10, 3), dtype=np.uint8)
 
 
-def stack(images: ChosenImages) -> NDArray[np.uint8]:
+def stack(images: Images) -> NDArray[np.uint8]:
     return np.stack(list(images.images()))
 
 
@@ -69,7 +66,7 @@ def test_a_distortion_keeps_number_and_size_and_is_the_same_twice(name: str, lev
 
 @pytest.mark.parametrize("name", PIXELS)
 def test_damage_to_pixels_grows_from_level_to_level(name: str, scenes: Material) -> None:
-    clean = stack(ChosenImages("clean", scenes.source, scenes.clean)).astype(float)
+    clean = stack(scenes.clean).astype(float)
     distortion = DISTORTIONS[name]
     errors = [np.abs(stack(distortion.apply(scenes, one, 0)) - clean).mean() for one in distortion.strengths(4)]
     assert errors[0] > 0 and (np.diff(errors) > 0).all()
@@ -108,7 +105,7 @@ def test_dropped_modes_are_gone_and_stay_gone(scenes: Material) -> None:
     permitted = 512 - round(0.8 * 512)
     assert len(strong) <= permitted
     dropped_by_both = set(range(512)) - weak
-    assert not strong & dropped_by_both & set(scenes.modes[scenes.clean].tolist())
+    assert not strong & dropped_by_both & set(scenes.modes[scenes.clean.rows].tolist())
 
 
 def test_a_folder_has_its_classes_for_modes(tmp_path: Path) -> None:
@@ -118,7 +115,7 @@ def test_a_folder_has_its_classes_for_modes(tmp_path: Path) -> None:
         Image.fromarray(picture).save(path)
     material = named_material(str(tmp_path), 10)
     assert material.modes is not None and set(material.modes) == {f"class{i}" for i in range(4)}
-    assert len(set(material.modes[material.reference])) > 1  # not the first class alone: it is shuffled
+    assert len(set(material.modes[material.reference.rows])) > 1  # not the first class alone: it is shuffled
     left = DISTORTIONS["mode-drop"].apply(material, 0.5, 0)
     assert len(set(material.modes[left.rows])) == 2
 
@@ -136,7 +133,7 @@ def test_too_few_images_of_the_other_modes_are_named(array: Path) -> None:
 
 
 def test_invented_modes_are_negatives_of_a_share(scenes: Material) -> None:
-    clean = stack(ChosenImages("clean", scenes.source, scenes.clean))
+    clean = stack(scenes.clean)
     invented = [stack(DISTORTIONS["mode-invention"].apply(scenes, share, 0)) for share in (0.1, 0.4)]
     changed = [(one == 255 - clean).all(axis=(1, 2, 3)) for one in invented]
     assert [int(one.sum()) for one in changed] == [4, 16]
@@ -152,19 +149,31 @@ def test_duplicates_show_few_images_often(copies: int, distinct: int, scenes: Ma
 
 def test_memorised_images_are_of_the_reference_each_once(scenes: Material) -> None:
     rows = DISTORTIONS["memorised"].apply(scenes, 0.4, 0).rows
-    assert np.isin(rows, scenes.reference).sum() == 16 and len(np.unique(rows)) == SAMPLES
-    assert np.isin(rows, scenes.clean).sum() == SAMPLES - 16
+    assert np.isin(rows, scenes.reference.rows).sum() == 16 and len(np.unique(rows)) == SAMPLES
+    assert np.isin(rows, scenes.clean.rows).sum() == SAMPLES - 16
 
 
 def test_fewer_samples_are_the_first(scenes: Material) -> None:
-    assert DISTORTIONS["fewer-samples"].apply(scenes, 4, 0).rows.tolist() == scenes.clean[:10].tolist()
+    assert DISTORTIONS["fewer-samples"].apply(scenes, 4, 0).rows.tolist() == scenes.clean.rows[:10].tolist()
+
+
+def test_few_samples_of_a_folder_are_not_those_with_the_first_names(array: Path) -> None:
+    material = named_material(str(array), 100)
+    few = DISTORTIONS["fewer-samples"].apply(material, 4, 0).rows
+    assert len(few) == 25 and np.isin(few, material.clean.rows).all() and few.max() > material.clean.rows[50]
+
+
+def test_no_two_sets_have_one_digest(scenes: Material) -> None:
+    sets = [one.apply(scenes, level, 0) for one in DISTORTIONS.values() for level in one.strengths(3)]
+    sets += [DISTORTIONS["grain"].apply(scenes, 2, 1), scenes.clean, scenes.reference]
+    assert len({images.digest() for images in sets}) == len(sets)
 
 
 def test_the_roles_share_no_image(array: Path) -> None:
     material = named_material(str(array), 100, seed=5)
-    roles = np.concatenate([material.reference, material.clean, material.heldout])
+    roles = np.concatenate([one.rows for one in (material.reference, material.clean, material.heldout)])
     assert sorted(roles.tolist()) == list(range(300))
-    assert material.reference.tolist() != named_material(str(array), 100, seed=6).reference.tolist()
+    assert material.reference.rows.tolist() != named_material(str(array), 100, seed=6).reference.rows.tolist()
 
 
 def test_too_few_images_are_a_users_error_that_says_how_many_will_do(array: Path) -> None:
@@ -173,27 +182,6 @@ def test_too_few_images_are_a_users_error_that_says_how_many_will_do(array: Path
     assert "--samples 100" in str(raised.value)
     with pytest.raises(UserError, match="at least 1"):
         named_material("scenes", 0)
-
-
-def test_chosen_images_come_in_their_order_and_repeat(array: Path) -> None:
-    source = open_npy(array)
-    rows = np.random.default_rng(0).integers(0, 300, 290)
-    images = ChosenImages("chosen", source, rows)
-    assert (stack(images) == pictures(300)[rows]).all()
-    assert [image.tolist() for image in images.images(120, 135)] == pictures(300)[rows[120:135]].tolist()
-    assert images.digest() == content.digest(map(content.of_pixels, pictures(300)[rows]))
-    assert len(images.keys()) == len(set(images.keys())) == 290 and images.size() == (12, 10)
-
-
-def test_a_change_is_told_the_position_wherever_reading_starts(array: Path) -> None:
-    seen: list[int] = []
-
-    def change(position: int, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        seen.append(position)
-        return image
-
-    list(ChosenImages("chosen", open_npy(array), np.arange(300)[::-1], change).images(125, 131))
-    assert seen == list(range(125, 131))
 
 
 def test_distortions_by_name() -> None:

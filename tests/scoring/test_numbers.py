@@ -11,11 +11,13 @@ import pytest
 from numpy.typing import NDArray
 
 from trilemma.features.presets import PRESETS, MetricUse, Preset, preset
+from trilemma.metrics.catalog import METRICS
 from trilemma.metrics.frechet import frechet_distance, moments
 from trilemma.metrics.inception_score import inception_score_of_logits
 from trilemma.metrics.kernel import kernel_distance
 from trilemma.metrics.prdc import prdc
 from trilemma.metrics.statistics_file import FittedGaussian
+from trilemma.scoring.copies import PIXELS
 from trilemma.scoring.feature_set import FeatureSet
 from trilemma.scoring.measures import MEASURES
 from trilemma.scoring.numbers import score_features
@@ -57,6 +59,12 @@ def test_every_metric_of_every_preset_has_a_function_and_a_name_of_its_own(name:
     uses = preset(name).metrics
     assert {use.function for use in uses} <= set(MEASURES)
     assert len({use.name for use in uses}) == len(uses)
+
+
+@pytest.mark.parametrize("one", [*PRESETS.values(), PIXELS], ids=lambda one: one.name)
+def test_better_is_the_same_way_in_a_score_as_in_a_run(one: Preset) -> None:
+    of_runs = {use.name: METRICS[use.name].direction for use in one.metrics if use.name in METRICS}
+    assert of_runs == {use.name: MEASURES[use.function].direction for use in one.metrics if use.name in METRICS}
 
 
 def test_the_numbers_are_those_of_the_metrics() -> None:

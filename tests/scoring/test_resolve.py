@@ -229,6 +229,15 @@ def test_a_model_that_fails_is_no_mistake_of_the_user(root: Path) -> None:
         score(Resolver().side("scenes", 30), side, default_presets(side, side))
 
 
+def test_the_last_words_of_a_model_that_dies_are_told(root: Path) -> None:
+    code = "import os\n\n\ndef load(card, device):\n    print('out of luck', flush=True)\n    os._exit(3)\n"
+    (root / "models" / "broken" / "broken_code.py").write_text(code)
+    side = Resolver(device="cpu").side("broken", 30)
+    assert side.images is not None
+    with pytest.raises(DrawingFailed, match="the model's process ended with exit code 3. out of luck"):
+        side.images.digest()
+
+
 def test_the_default_preset(root: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "pixels.npy", scenes.images("heldout", range(3)))
     ours, model, files = (Resolver().side(name) for name in ("scenes", "real", "pixels.npy"))

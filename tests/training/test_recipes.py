@@ -260,9 +260,13 @@ def test_a_control_cannot_be_trained() -> None:
         train("real", quiet=True)
 
 
-def test_a_misspelt_model_gets_a_suggestion() -> None:
-    with pytest.raises(UserError, match='no model "vqra".*Did you mean "vqar"'):
-        train("vqra", quiet=True)
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [("vqra", "vqar"), ("scenes-readr", "scenes-reader"), ("text-encodr", "text-encoder")],
+)
+def test_a_misspelt_name_gets_a_suggestion(misspelt: str, meant: str) -> None:
+    with pytest.raises(UserError, match=f'"{misspelt}" has no training recipe. Did you mean "{meant}"'):
+        train(misspelt, quiet=True)
 
 
 def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

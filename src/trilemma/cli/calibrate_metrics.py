@@ -9,11 +9,10 @@ import typer
 
 from trilemma.cli.options import Device, Json, Quiet, Root, people, print_json
 from trilemma.cli.scoring import BatchSize, Download, DType, NoCache, bars, options_of
+from trilemma.cli.text_table import text_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from rich.table import Table
 
     from trilemma.scoring.calibration import Calibration
     from trilemma.scoring.calibration_truth import Agreement
@@ -81,7 +80,8 @@ def _calibrate(
 ) -> Calibration:
     from trilemma.features.presets import preset as find_preset
     from trilemma.runner.devices import pick_device
-    from trilemma.scoring.calibration import Bench, calibrate
+    from trilemma.scoring.calibration import calibrate
+    from trilemma.scoring.calibration_instrument import Bench
     from trilemma.scoring.calibration_material import material
     from trilemma.scoring.distortions import named_distortions
     from trilemma.scoring.networks import load_networks
@@ -122,7 +122,7 @@ def _tell(found: Calibration, agreements: Sequence[Agreement], *, json: bool) ->
     if json:
         print_json(as_document(found, agreements))
     console = people()
-    console.print(_table("What the metrics see", ["distortion", *found.metrics], matrix(found)))
+    console.print(text_table("What the metrics see", ["distortion", *found.metrics], matrix(found)))
     for title, lines in (
         ("Unexpected failures", surprises(found)),
         ("* Expected failures", explanations(found)),
@@ -132,17 +132,4 @@ def _tell(found: Calibration, agreements: Sequence[Agreement], *, json: bool) ->
             console.print(f"{title}:", *(f"  {line}" for line in lines), sep="\n", markup=False)
     if agreements:
         header = ["metric", *truths(agreements)]
-        console.print(_table("Kendall's tau with the truth", header, agreement_rows(agreements)))
-
-
-def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in header:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    return table
+        console.print(text_table("Kendall's tau with the truth", header, agreement_rows(agreements)))

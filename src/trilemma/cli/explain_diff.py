@@ -9,19 +9,18 @@ import typer
 
 from trilemma.cli.options import Device, Json, Out, Quiet, Root, people, print_json, runs_folder
 from trilemma.cli.scoring import BatchSize, Download, NoCache, bars, drawing_may_fail, options_of
+from trilemma.cli.text_table import MISSING, text_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from rich.table import Table
+    from collections.abc import Callable, Iterator, Sequence
 
     from trilemma.scoring.explain import Document, Explanation, Numbered
     from trilemma.scoring.explain_moves import Move, Moves, Sources
     from trilemma.scoring.score import Options
 
-MISSING = "–"
 NUMBERS = "a file that score --json wrote, a run, or RUN:MODEL"
 Images = list[str] | None
+Cells = tuple[str, ...]
 
 
 def explain_diff(
@@ -107,57 +106,37 @@ def _tell(
     if json:
         print_json(as_document(*documents, found, moves))
     console = people()
-    console.print(_overview(found))
+    header = ("metric", "A", "B", "difference", "first field that differs")
+    console.print(text_table("B minus A", header, _overview(found)))
     if any(one.differing for one in found):
-        console.print(_fields(found))
+        console.print(text_table("Fields that differ", ("metric", "field", "A", "B"), _fields(found)))
     if moves:
-        console.print(_of_moves(found, moves))
+        header = ("metric", "change to A", "value", "moves it by", "note")
+        console.print(text_table("What each field does alone", header, _steps(found, moves)))
 
 
-def _overview(found: Sequence[Explanation]) -> Table:
-    table = _table("B minus A", ("metric", "A", "B", "difference", "first field that differs"))
+def _overview(found: Sequence[Explanation]) -> Iterator[Cells]:
     for one in found:
         difference = MISSING if one.difference is None else _signed(one.difference)
         first = "none: the same identity" if one.first is None else one.first.field
         note = f"{first} (comparable)" if one.differing and one.comparable else first
-        _add(table, _name(one), _number(one.a), _number(one.b), difference, note)
-    return table
+        yield _name(one), _number(one.a), _number(one.b), difference, note
 
 
-def _fields(found: Sequence[Explanation]) -> Table:
-    table = _table("Fields that differ", ("metric", "field", "A", "B"))
+def _fields(found: Sequence[Explanation]) -> Iterator[Cells]:
     for one in found:
         for field in one.differing:
-            _add(table, _name(one), field.field, str(field.a), str(field.b))
-    return table
+            yield _name(one), field.field, str(field.a), str(field.b)
 
 
-def _of_moves(found: Sequence[Explanation], moves: Mapping[int, Moves]) -> Table:
-    table = _table("What each field does alone", ("metric", "change to A", "value", "moves it by", "note"))
+def _steps(found: Sequence[Explanation], moves: Mapping[int, Moves]) -> Iterator[Cells]:
     for i, computed in moves.items():
         name = _name(found[i])
         note = "" if computed.reproduced else "computed here, and not the recorded values: other code or other machine"
-        _add(table, name, "none", _value(computed.a), "", note)
+        yield name, "none", _value(computed.a), "", note
         for step in computed.steps:
-            _add(table, name, step.field, _value(step.value), _move(step), step.reason or "")
-        _add(table, name, "all: B", _value(computed.b), _whole(computed), "")
-    return table
-
-
-def _table(title: str, header: Sequence[str]) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in header:
-        table.add_column(heading, overflow="fold")
-    return table
-
-
-def _add(table: Table, *cells: str) -> None:
-    from rich.markup import escape
-
-    table.add_row(*map(escape, cells))
+            yield name, step.field, _value(step.value), _move(step), step.reason or ""
+        yield name, "all: B", _value(computed.b), _whole(computed), ""
 
 
 def _name(one: Explanation) -> str:

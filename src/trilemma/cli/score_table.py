@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trilemma.cli.text_table import MISSING
 from trilemma.report.numbers import MINUS, count, with_error
 from trilemma.store.atomic import write_text
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from trilemma.scoring.row import Floor, Row
     from trilemma.scoring.score import Score
 
-MISSING = "–"
 CAPTION = "± is one standard error. Floor: as many real images in FAKE's place, against the remaining ones."
 COLUMNS = (
     "preset", "metric", "value", "se", "se_method", "low", "high", "n", "n_reference", "direction", "status", "reason",

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trilemma.cli.text_table import MISSING
 from trilemma.report.numbers import quantity, with_error
 from trilemma.store.atomic import write_text
 
@@ -25,7 +26,6 @@ BESIDE = {
     "images_per_second": "images/s",
     "latency_batch1": "latency",
 }
-MISSING = "–"
 
 
 def score_table(run: Run) -> Table:

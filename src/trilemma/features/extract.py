@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from trilemma.errors import UserError
 from trilemma.features.cache import Arrays, CachedFeatures, shards
-from trilemma.features.extractor import Extractor
 from trilemma.features.preprocessing import Pixels
 from trilemma.workspace import cache_folder
 
@@ -40,9 +39,22 @@ class Images(Protocol):
         ...
 
 
+class Extracts(Protocol):
+    """What is asked of an extractor."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Everything that changes the arrays, as plain data."""
+        ...
+
+    def batch(self, images: Sequence[Pixels]) -> Arrays:
+        """Arrays of B rows for B images uint8 ``(H, W, 3)``."""
+        ...
+
+
 def extract(
     source: Images,
-    extractors: Mapping[str, Extractor],
+    extractors: Mapping[str, Extracts],
     *,
     batch_size: int = 64,
     cache: Path | None = None,
@@ -90,7 +102,7 @@ class _Pass:
     progress: Progress
     count: int
 
-    def fill(self, missing: Sequence[tuple[Extractor, CachedFeatures]]) -> None:
+    def fill(self, missing: Sequence[tuple[Extracts, CachedFeatures]]) -> None:
         """Computes every shard that one of the stores lacks, for those that lack it."""
         for start, end in shards(self.count) if missing else ():
             lacking = [pair for pair in missing if not pair[1].has(start)]
@@ -101,7 +113,7 @@ class _Pass:
                 self.progress(end, self.count)
         self.progress(self.count, self.count)
 
-    def _measure(self, start: int, end: int, extractors: Sequence[Extractor]) -> list[Arrays]:
+    def _measure(self, start: int, end: int, extractors: Sequence[Extracts]) -> list[Arrays]:
         """Decodes the images of a shard once, and returns what each extractor says of them."""
         parts: list[list[Arrays]] = [[] for _ in extractors]
         done = start

@@ -45,8 +45,6 @@ class ClipConvention:
 
 
 PLAIN = ClipConvention()
-CLIPSCORE = ClipConvention(scale=2.5, prefix="A photo depicts ", clamp=True)
-TORCHMETRICS = ClipConvention(clamp=True)
 
 
 def clip_scores(images: ArrayLike, texts: ArrayLike, convention: ClipConvention = PLAIN) -> NDArray[np.float64]:

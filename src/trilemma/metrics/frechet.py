@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trilemma.errors import UserError
 from trilemma.metrics.arrays import ROWS_AT_A_TIME, finite_matrix, number_matrix, require_same_width
-from trilemma.metrics.covariance_roots import congruence, covariance_factor, nuclear_norm
+from trilemma.metrics.covariance_roots import congruence, factored, nuclear_norm
 from trilemma.metrics.moments import Gaussian, Moments, moments, stream_moments
 from trilemma.statistics.estimate import Estimate, missing, too_few
 from trilemma.statistics.influence import influence_error
@@ -48,8 +48,9 @@ UNKNOWN_COUNT = "the reference does not tell its number of images, so its own sa
 def distance_between_moments(generated: Gaussian, reference: Gaussian) -> float:
     """Returns the Fréchet distance of two Gaussians; raises UserError when they differ in width."""
     require_same_width(generated.mean_D[None], reference.mean_D[None])
-    own_DD, other_DD = generated.covariance_DD, reference.covariance_DD
-    values_R = np.linalg.eigvalsh(congruence(own_DD, covariance_factor(other_DD, reference.count)))
+    other = factored(reference)
+    own_DD, other_DD = generated.covariance_DD, other.covariance_DD
+    values_R = np.linalg.eigvalsh(congruence(own_DD, other.factor_DR))
     trace_of_root = float(np.sqrt(values_R.clip(min=0)).sum())
     return _distance(generated.mean_D - reference.mean_D, float(np.trace(own_DD) + np.trace(other_DD)), trace_of_root)
 
@@ -59,11 +60,9 @@ def distance_from_features(generated: ArrayLike, reference: Gaussian) -> float:
     generated_ND = finite_matrix(generated, "generated features")
     require_same_width(generated_ND, reference.mean_D[None])
     mean_D, centred_ND = _centred(generated_ND)
-    other_DD = reference.covariance_DD
-    trace_of_root = nuclear_norm(centred_ND @ covariance_factor(other_DD, reference.count)) / math.sqrt(
-        len(centred_ND) - 1
-    )
-    return _distance(mean_D - reference.mean_D, _trace(centred_ND) + float(np.trace(other_DD)), trace_of_root)
+    other = factored(reference)
+    trace_of_root = nuclear_norm(centred_ND @ other.factor_DR) / math.sqrt(len(centred_ND) - 1)
+    return _distance(mean_D - other.mean_D, _trace(centred_ND) + float(np.trace(other.covariance_DD)), trace_of_root)
 
 
 def distance_between_features(generated: ArrayLike, reference: ArrayLike) -> float:
@@ -123,6 +122,7 @@ def frechet_distance(
         return too_few(n, needed=MINIMUM_SAMPLES)
     if reference.count is not None and reference.count < MINIMUM_SAMPLES:
         return missing(f"needs at least {MINIMUM_SAMPLES} reference samples; there are {reference.count}", n=n)
+    reference = factored(reference)
     value, psi_N = _value_and_influence(generated_ND, reference)
     se, units = _error(psi_N, generated_ND, reference, clusters)
     method = "influence"
@@ -147,7 +147,7 @@ def _reference_error(generated_ND: NDArray[Any], reference_features: ArrayLike) 
     """Returns the standard error that the reference's sampling adds: the distance is symmetric, so is its influence."""
     reference_MD = number_matrix(reference_features, "reference features")
     require_same_width(generated_ND, reference_MD)
-    own = moments(generated_ND)
+    own = factored(moments(generated_ND))
     se, _ = _error(_value_and_influence(reference_MD, own)[1], reference_MD, own, None)
     assert se is not None, "a reference of one sample was refused before"
     return se
@@ -164,12 +164,12 @@ def _by_samples(generated_ND: NDArray[np.float64], reference: Gaussian) -> tuple
     """The path for N <= D: with X L/√(N − 1) = U S Vᵀ, xᵢᵀ T xᵢ is (N − 1) Σ U²ᵢₖ Sₖ and the trace term Σ S."""
     mean_D, centred_ND = _centred(generated_ND)
     degrees = len(centred_ND) - 1
-    other_DD = reference.covariance_DD
-    root_NR = centred_ND @ covariance_factor(other_DD, reference.count) / math.sqrt(degrees)
+    other = factored(reference)
+    root_NR = centred_ND @ other.factor_DR / math.sqrt(degrees)
     squares_N, vectors_NN = np.linalg.eigh(root_NR @ root_NR.T)
     moved_N = degrees * (vectors_NN**2 @ np.sqrt(squares_N.clip(min=0)))
-    shift_D = mean_D - reference.mean_D
-    spread = _trace(centred_ND) + float(np.trace(other_DD))
+    shift_D = mean_D - other.mean_D
+    spread = _trace(centred_ND) + float(np.trace(other.covariance_DD))
     quadratic_N = np.einsum("nd,nd->n", centred_ND, centred_ND) - moved_N
     # Eigenvalues of the Gram matrix lose half of the digits of the small ones: the value is of singular values.
     return _distance(shift_D, spread, nuclear_norm(root_NR)), _centred_psi(2 * centred_ND @ shift_D, quadratic_N)
@@ -177,14 +177,13 @@ def _by_samples(generated_ND: NDArray[np.float64], reference: Gaussian) -> tuple
 
 def _by_dimensions(generated_ND: NDArray[Any], reference: Gaussian) -> tuple[float, NDArray[np.float64]]:
     """The path for N > D: with LᵀΣL = V Λ Vᵀ the trace term is Σ √Λ and T = (L V Λ^{−¼})(L V Λ^{−¼})ᵀ."""
-    own = moments(generated_ND)
-    own_DD, other_DD = own.covariance_DD, reference.covariance_DD
-    factor_DR = covariance_factor(other_DD, reference.count)
+    own, other = moments(generated_ND), factored(reference)
+    own_DD, factor_DR = own.covariance_DD, other.factor_DR
     values_R, vectors_RR = np.linalg.eigh(congruence(own_DD, factor_DR))
     kept_R = values_R > SINGULAR * values_R.max(initial=0.0)
     half_DK = factor_DR @ vectors_RR[:, kept_R] / values_R[kept_R] ** 0.25
-    shift_D = own.mean_D - reference.mean_D
-    spread = float(np.trace(own_DD) + np.trace(other_DD))
+    shift_D = own.mean_D - other.mean_D
+    spread = float(np.trace(own_DD) + np.trace(other.covariance_DD))
     value = _distance(shift_D, spread, float(np.sqrt(values_R.clip(min=0)).sum()))
     linear_N, quadratic_N = np.empty(own.count), np.empty(own.count)
     for start in range(0, own.count, ROWS_AT_A_TIME):

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trilemma.metrics.arrays import number_matrix, require_same_width
-from trilemma.metrics.frechet import distance_between_moments, frechet_distance, moments
-from trilemma.metrics.moments import Gaussian
+from trilemma.metrics.covariance_roots import factored
+from trilemma.metrics.frechet import distance_between_moments, frechet_distance
+from trilemma.metrics.moments import Gaussian, Moments, moments
 from trilemma.statistics.estimate import Estimate, too_few
 from trilemma.statistics.jackknife import group_labels
 
@@ -46,10 +48,15 @@ def frechet_infinity(
     cuts = [cut for cut in CUTS if n >= cut * SAMPLES_PER_DIMENSION * width]
     if len(cuts) < 2:
         return too_few(n, needed=CUTS[1] * SAMPLES_PER_DIMENSION * width)
+    units = n if clusters is None else len(np.unique(np.asarray(clusters)))
+    if units < cuts[-1]:
+        return too_few(units, needed=cuts[-1], what="clusters")
+    reference = factored(reference)
     whole = frechet_distance(generated_ND, reference, clusters)
     if whole.value is None:
         return whole
-    means = [whole.value, *(_mean_distance(generated_ND, reference, cut, clusters, seed) for cut in cuts[1:])]
+    finest = [moments(part) for part in _parts(generated_ND, cuts[-1], clusters, seed)]
+    means = [whole.value, *(_mean_distance(finest, reference, cut) for cut in cuts[1:])]
     return replace(whole, value=float(intercept_weights(cuts) @ means))
 
 
@@ -63,15 +70,15 @@ def intercept_weights(cuts: list[int]) -> NDArray[np.float64]:
     return weights_C
 
 
-def _mean_distance(
-    generated_ND: NDArray[np.generic], reference: Gaussian, cut: int, clusters: ArrayLike | None, seed: int
-) -> float:
-    labels_N = group_labels(len(generated_ND), cut, clusters=clusters, seed=seed)
-    return float(
-        np.mean([distance_between_moments(moments(part), reference) for part in _parts(generated_ND, labels_N)])
-    )
+def _mean_distance(finest: list[Moments], reference: Gaussian, cut: int) -> float:
+    """Returns the mean distance of the parts of a cut: every part is a union of those of the finest one."""
+    parts = (reduce(Moments.merge, finest[first::cut]) for first in range(cut))
+    return float(np.mean([distance_between_moments(part, reference) for part in parts]))
 
 
-def _parts(features_ND: NDArray[np.generic], labels_N: NDArray[np.int64]) -> Iterator[NDArray[np.generic]]:
-    for label in range(int(labels_N.max()) + 1):
+def _parts(
+    features_ND: NDArray[np.generic], cut: int, clusters: ArrayLike | None, seed: int
+) -> Iterator[NDArray[np.generic]]:
+    labels_N = group_labels(len(features_ND), cut, clusters=clusters, seed=seed)
+    for label in range(cut):
         yield features_ND[labels_N == label]

@@ -1,8 +1,7 @@
 """Scores from 0 to 10: raw numbers anchored by controls, so that they do not move when a model joins.
 
     quality    10 · ln(F₀/F) / ln(F₀/F₁), with F₁ the mean distance of real images at this N and F₀ that of `reduced`
-    diversity  10 · (M + W)/2, with M from the modes and W from the spread within prompts;
-               where the truth is not known, 10 · coverage / coverage of real
+    diversity  10 · (M + W)/2, with M from the modes and W from the spread within prompts
     speed      10 · (1 − log₁₀(t/t_ref)/3), with t seconds per image and t_ref one pass of the reference decoder
 
 The shown value is clipped to [0, 10], its interval is not. Standard errors are propagated to first order (the delta
@@ -52,21 +51,10 @@ def quality_score(distance: Estimate, reduced: Estimate, floor: Estimate) -> Sco
 
 
 def diversity_score(modes: Estimate, spread: Estimate) -> Score:
-    """Returns the diversity score where the truth is known: from M (``mode_score``), W (``within_prompt_spread``)."""
+    """Returns the diversity score from M (``mode_score``) and W (``within_prompt_spread``), where truth is known."""
     if modes.value is None or spread.value is None:
         return _without(modes, spread)
     return _score(5 * (modes.value + spread.value), (5, 5), (modes, spread))
-
-
-def diversity_score_from_coverage(coverage: Estimate, real_coverage: Estimate) -> Score:
-    """Returns the diversity score where the truth is not known: coverage relative to that of real images at equal N."""
-    if coverage.value is None or real_coverage.value is None:
-        return _without(coverage, real_coverage)
-    if real_coverage.value <= 0:
-        return _failed("real images cover nothing", coverage.n)
-    ratio = coverage.value / real_coverage.value
-    slopes = (10 / real_coverage.value, -10 * ratio / real_coverage.value)
-    return _score(10 * ratio, slopes, (coverage, real_coverage))
 
 
 def speed_score(seconds_per_image: Estimate, reference_seconds: Estimate) -> Score:

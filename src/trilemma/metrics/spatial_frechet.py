@@ -9,31 +9,15 @@ Reference implementation: https://github.com/openai/guided-diffusion/blob/main/e
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from trilemma.errors import UserError
 from trilemma.metrics.frechet import frechet_distance
 from trilemma.metrics.moments import Gaussian
 from trilemma.statistics.estimate import Estimate
 
-CHANNELS = 7
-SIDE = 17
-WIDTH = CHANNELS * SIDE * SIDE
-
-
-def spatial_features(maps: ArrayLike) -> NDArray[Any]:
-    """Returns the spatial features (N, 2023) of maps (N, C, 17, 17), C >= 7, by row, column and channel as ADM does.
-
-    Raises:
-        UserError: maps of another shape.
-    """
-    maps_NCHW = np.asarray(maps)
-    if maps_NCHW.ndim != 4 or maps_NCHW.shape[1] < CHANNELS or maps_NCHW.shape[2:] != (SIDE, SIDE):
-        raise UserError(f"Spatial features are made of maps (N, C, {SIDE}, {SIDE}); these are {maps_NCHW.shape}.")
-    return maps_NCHW[:, :CHANNELS].transpose(0, 2, 3, 1).reshape(len(maps_NCHW), WIDTH)
+WIDTH = 7 * 17 * 17
 
 
 def spatial_frechet_distance(

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from typing import Any, TextIO
 
 
@@ -31,6 +32,19 @@ class Channel:
     def progress(self, stage: str, done: int, total: int) -> None:
         """Says how many images of how many are there."""
         self.send("progress", stage=stage, done=done, total=total)
+
+
+def serve(work: Callable[[Channel], None]) -> int:
+    """Does a worker's whole work, and says how it ended; returns the exit code of the process."""
+    channel = Channel.take_standard_output()
+    leave_with_parent()
+    try:
+        work(channel)
+    except Exception as error:  # whatever a model's code raises is this model's failure, not the parent's
+        channel.send("failed", error=describe(error))
+        return 1
+    channel.send("done")
+    return 0
 
 
 def leave_with_parent() -> None:

@@ -16,6 +16,8 @@ import trilemma
 from trilemma.runner.environment import worker_variables
 
 Message = dict[str, Any]
+WORKER_DIED = "WorkerDied"
+"""The type of the error of a process that ended without a word."""
 LOG_LINES = 15
 GRACE_SECONDS = 5.0
 
@@ -27,15 +29,17 @@ class Ended:
     error: dict[str, str] | None
 
 
-def run_worker(job: Path, log: Path, on_message: Callable[[Message], None]) -> Ended:
-    """Runs one worker to its end.
+def run_worker(
+    job: Path, log: Path, on_message: Callable[[Message], None], *, module: str = "trilemma.runner.worker"
+) -> Ended:
+    """Runs one worker to its end: ``python -P -m MODULE JOB``, a module that serves as ``runner.channel.serve`` does.
 
     Its standard input is a pipe that only this process holds: should we be killed, it closes, and the worker leaves.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as log_file:
         worker = subprocess.Popen(
-            [sys.executable, "-P", "-m", "trilemma.runner.worker", str(job)],
+            [sys.executable, "-P", "-m", module, str(job)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log_file,
@@ -77,9 +81,9 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
 def _abnormal_end(code: int, log: Path) -> dict[str, str] | None:
     if code == 0:
         return None
-    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
-    return {"type": "WorkerDied", "message": f"the model's process was {how}.", "traceback": "\n".join(tail)}
+    return {"type": WORKER_DIED, "message": f"the model's process {how}.", "traceback": "\n".join(tail)}
 
 
 def _environment() -> dict[str, str]:

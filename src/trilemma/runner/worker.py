@@ -5,21 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from trilemma.runner.channel import Channel, describe, leave_with_parent
+from trilemma.runner.channel import Channel, serve
 from trilemma.runner.job import Job, read_job
 
 
 def main(arguments: list[str]) -> int:
     """Does one job. Returns 0, or 1 after a "failed" message."""
-    channel = Channel.take_standard_output()
-    leave_with_parent()
-    try:
-        _work(read_job(Path(arguments[0])), channel)
-    except Exception as error:  # whatever a model's code raises is this model's failure, not the run's
-        channel.send("failed", error=describe(error))
-        return 1
-    channel.send("done")
-    return 0
+    return serve(lambda channel: _work(read_job(Path(arguments[0])), channel))
 
 
 def _work(job: Job, channel: Channel) -> None:

@@ -2,7 +2,7 @@
 
 side            what is compared: images, reference statistics, or the features that a finished run has stored
 resolve         from a name on the command line to a side
-views           some images of a source; all of them resized
+views           some images of a source; all of them resized, or changed
 networks        the presets' extractors, each loaded once
 extraction      from a side to feature sets: one pass over the images for all networks
 feature_set     what one network has made of a side: arrays by output, or fitted Gaussians

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -17,14 +18,17 @@ from numpy.typing import NDArray
 from trilemma.data.sources import ImageSource
 from trilemma.errors import UserError, suggest
 from trilemma.scoring import distortions_pixels as pixels
-from trilemma.scoring.distortions_source import Change, ChosenImages
+from trilemma.scoring.views import Change, Changed, Chosen
 
 Rows = NDArray[np.int64]
+Images = Chosen | Changed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
     """Real images, dealt into roles by ``order``: reference, clean images, held-out ones, and spare ones.
+
+    The images of a set come in the source's order, which suits its reader; no metric depends on it.
 
     Attributes:
         source: all of them.
@@ -47,29 +51,33 @@ class Material:
                 hint=f"Give more images, or --samples {len(self.order) // 3}.",
             )
 
-    @property
-    def reference(self) -> Rows:
+    @cached_property
+    def reference(self) -> Chosen:
         """What everything is compared with."""
-        return self.order[: self.samples]
+        return self.chosen(self.order[: self.samples])
 
-    @property
-    def clean(self) -> Rows:
+    @cached_property
+    def clean(self) -> Chosen:
         """What is distorted."""
-        return self.order[self.samples : 2 * self.samples]
+        return self.chosen(self.pool[: self.samples])
 
-    @property
-    def heldout(self) -> Rows:
+    @cached_property
+    def heldout(self) -> Chosen:
         """What the threshold of the copy test is taken from."""
-        return self.order[2 * self.samples : 3 * self.samples]
+        return self.chosen(self.order[2 * self.samples : 3 * self.samples])
 
     @property
     def pool(self) -> Rows:
-        """The clean images and, after them, the spare ones."""
-        return np.concatenate([self.clean, self.order[3 * self.samples :]])
+        """The clean images and, after them, the spare ones, as they were dealt: the first are a fair choice."""
+        return np.concatenate([self.order[self.samples : 2 * self.samples], self.order[3 * self.samples :]])
+
+    def chosen(self, rows: Rows) -> Chosen:
+        """Returns a set of the source's images, one perhaps several times."""
+        return Chosen(self.source, np.sort(rows))
 
 
 _Damage = Callable[[pixels.Pixels, float, np.random.Generator], pixels.Pixels]
-_Apply = Callable[[Material, float, int], ChosenImages]
+_Apply = Callable[[Material, float, int], Images]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,19 +109,17 @@ class Distortion:
         return [float(f"{self.weakest * ratio**share:.3g}") for share in shares]
 
 
-def _of_pixels(
-    damage: Callable[[pixels.Pixels, float, np.random.Generator], pixels.Pixels],
-) -> Callable[..., ChosenImages]:
-    def apply(material: Material, strength: float, seed: int) -> ChosenImages:
+def _of_pixels(damage: _Damage) -> _Apply:
+    def apply(material: Material, strength: float, seed: int) -> Changed:
         def change(position: int, image: pixels.Pixels) -> pixels.Pixels:
             return damage(image, strength, np.random.default_rng([seed, position]))
 
-        return _chosen(material, material.clean, damage.__name__, strength, change)
+        return Changed(material.clean, _change(change, damage.__name__, strength, seed))
 
     return apply
 
 
-def _drop_modes(material: Material, share: float, seed: int) -> ChosenImages:
+def _drop_modes(material: Material, share: float, seed: int) -> Chosen:
     """Replaces the images of a share of the modes by images of the others."""
     if material.modes is None:
         raise UserError("modes are known of Scenes and of folders with one folder for each class.")
@@ -122,35 +128,34 @@ def _drop_modes(material: Material, share: float, seed: int) -> ChosenImages:
     kept = material.pool[~np.isin(material.modes[material.pool], gone)]
     if len(kept) < material.samples:
         raise UserError(f"{material.samples} images of the modes that are left are needed; there are {len(kept)}.")
-    return _chosen(material, kept[: material.samples], "mode drop", share)
+    return material.chosen(kept[: material.samples])
 
 
-def _invent_modes(material: Material, share: float, seed: int) -> ChosenImages:
+def _invent_modes(material: Material, share: float, seed: int) -> Changed:
     """Turns a share of the images into their negatives."""
     changed_N = _some(material.samples, share, seed)
 
     def change(position: int, image: pixels.Pixels) -> pixels.Pixels:
         return pixels.negative(image) if changed_N[position] else image
 
-    return _chosen(material, material.clean, "mode invention", share, change)
+    return Changed(material.clean, _change(change, "negatives of a share", share, seed))
 
 
-def _duplicate(material: Material, copies: float, seed: int) -> ChosenImages:
+def _duplicate(material: Material, copies: float, seed: int) -> Chosen:
     """Shows the first images several times each, and the others not at all."""
     count = round(copies)
-    distinct = material.clean[: math.ceil(material.samples / count)]
-    return _chosen(material, np.tile(distinct, count)[: material.samples], "duplicates", copies)
+    distinct = material.pool[: math.ceil(material.samples / count)]
+    return material.chosen(np.tile(distinct, count)[: material.samples])
 
 
-def _memorise(material: Material, share: float, seed: int) -> ChosenImages:
+def _memorise(material: Material, share: float, seed: int) -> Chosen:
     """Replaces a share of the images by images of the reference, each at most once."""
     copied_N = _some(material.samples, share, seed)
-    return _chosen(material, np.where(copied_N, material.reference, material.clean), "memorised", share)
+    return material.chosen(np.where(copied_N, material.reference.rows, material.clean.rows))
 
 
-def _fewer(material: Material, divisor: float, seed: int) -> ChosenImages:
-    count = max(1, round(material.samples / divisor))
-    return _chosen(material, material.clean[:count], "fewer samples", divisor)
+def _fewer(material: Material, divisor: float, seed: int) -> Chosen:
+    return material.chosen(material.pool[: max(1, round(material.samples / divisor))])
 
 
 def _some(count: int, share: float, seed: int) -> NDArray[np.bool_]:
@@ -160,8 +165,8 @@ def _some(count: int, share: float, seed: int) -> NDArray[np.bool_]:
     return chosen_N
 
 
-def _chosen(material: Material, rows: Rows, what: str, strength: float, change: Change | None = None) -> ChosenImages:
-    return ChosenImages(f"{material.source.name}, {what} {strength:g}", material.source, rows, change)
+def _change(apply: Callable[[int, pixels.Pixels], pixels.Pixels], name: str, strength: float, seed: int) -> Change:
+    return Change(apply=apply, identity=(name, pixels.VERSION, strength, seed))
 
 
 _SHARE = "share of the images"

@@ -15,6 +15,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 Pixels = NDArray[np.uint8]
+VERSION = 1
+"""Raised when the same image, strength and generator would give other pixels."""
 
 _WARM = np.array([1.0, 0.0, -1.0], dtype=np.float32)
 

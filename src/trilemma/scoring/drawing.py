@@ -6,28 +6,25 @@ The model's code may change global state, and a network that measures its images
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import trilemma
 from trilemma.card import Card
 from trilemma.data.array_file import ArrayImages, open_npy
 from trilemma.errors import UserError
 from trilemma.protocol import Protocol
+from trilemma.runner.channel import Channel, serve
+from trilemma.runner.launch import WORKER_DIED, Message, run_worker
 from trilemma.runner.plan import Planned, plan
+from trilemma.store.atomic import write_json
 from trilemma.strict_toml import build, dump
-
-if TYPE_CHECKING:
-    from trilemma.runner.channel import Channel
 
 PROMPTED = "captions"
 Progress = Callable[[int, int], None]
@@ -109,9 +106,15 @@ class DrawnImages:
             "device": self._device,
             "path": str(path),
         }
-        error = _in_child(job, self._progress, path.with_name("log"))
-        if error is not None:
-            raise DrawingFailed(f'the model "{self.name}" failed: {error}')
+        written, log = path.with_name("job.json"), path.with_name("log")
+        write_json(written, job)
+        ended = run_worker(written, log, self._hear, module="trilemma.scoring.drawing")
+        if ended.error is not None:
+            raise DrawingFailed(f'the model "{self.name}" failed: {_told(ended.error)}')
+
+    def _hear(self, message: Message) -> None:
+        if message["kind"] == "progress":
+            self._progress(message["done"], message["total"])
 
 
 def _prompted(protocol: Protocol, count: int | None) -> Protocol:
@@ -122,46 +125,15 @@ def _prompted(protocol: Protocol, count: int | None) -> Protocol:
     return replace(protocol, sets=(entry if count is None else replace(entry, images=count),))
 
 
-def _in_child(job: dict[str, Any], progress: Progress, log: Path) -> str | None:
-    """Runs :func:`main` on a job in a process of its own; returns what went wrong, or None."""
-    package = str(Path(trilemma.__file__).resolve().parents[1])
-    search = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-    failure: str | None = None
-    with log.open("wb") as errors:
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "trilemma.scoring.drawing", json.dumps(job)],
-            stdin=subprocess.PIPE,  # closes with us, and the child leaves
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env={**os.environ, "PYTHONPATH": search},
-        )
-        with child:
-            assert child.stdout is not None
-            for line in child.stdout:
-                message = json.loads(line)
-                if message["kind"] == "failed":
-                    failure = f"{message['error']['type']}: {message['error']['message']}"
-                elif message["kind"] == "progress":
-                    progress(message["done"], message["total"])
-            child.wait()  # before its standard input closes, which it takes for our end
-    if failure is None and child.returncode != 0:
-        last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-1:]
-        failure = f"its process ended with exit code {child.returncode}. {' '.join(last)}"
-    return failure
+def _told(error: Mapping[str, str]) -> str:
+    """Returns an error in one line; of a process that died, the last that it printed may tell more."""
+    last_words = error["traceback"].splitlines()[-1:] if error["type"] == WORKER_DIED else []
+    return " ".join([f"{error['type']}: {error['message']}", *last_words])
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The child: draws what one job in JSON says, batch by batch, into an ``.npy`` file."""
-    from trilemma.runner.channel import Channel, describe, leave_with_parent
-
-    channel = Channel.take_standard_output()
-    leave_with_parent()
-    try:
-        _work(json.loads(arguments[0]), channel)
-    except Exception as error:  # whatever a model's code raises is the model's failure
-        channel.send("failed", error=describe(error))
-        return 1
-    return 0
+    """The child: draws what one job says, batch by batch, into an ``.npy`` file."""
+    return serve(lambda channel: _work(json.loads(Path(arguments[0]).read_text(encoding="utf-8")), channel))
 
 
 def _work(job: dict[str, Any], channel: Channel) -> None:

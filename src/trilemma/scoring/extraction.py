@@ -15,6 +15,7 @@ from trilemma.features.presets import Preset
 from trilemma.identity import digest
 from trilemma.metrics.moments import Gaussian
 from trilemma.scoring.feature_set import Array, FeatureSet
+from trilemma.scoring.measures import clip_convention
 from trilemma.scoring.networks import Networks
 from trilemma.scoring.side import Side
 
@@ -122,7 +123,7 @@ def _texts(side: Side, preset: Preset, extractor: Extractor) -> Array | None:
     use = next((use for use in preset.metrics if use.function == "clip_score"), None)
     if use is None or side.prompts is None:
         return None
-    prefix = str(dict(use.parameters)["prefix"])
+    convention = clip_convention(use)
     starts = range(0, len(side.prompts), TEXTS_AT_A_TIME)
     parts = [side.prompts[start : start + TEXTS_AT_A_TIME] for start in starts]
-    return np.concatenate([extractor.texts([prefix + prompt for prompt in part]) for part in parts])
+    return np.concatenate([extractor.texts([convention.caption(prompt) for prompt in part]) for part in parts])

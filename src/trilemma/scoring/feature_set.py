@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trilemma.identity import digest
 from trilemma.metrics.moments import Gaussian
 
 Array = NDArray[Any]
@@ -59,6 +60,7 @@ class FeatureSet:
         """Returns the features of some images alone, in the order of ``chosen``; Gaussians of all are left behind."""
         return replace(
             self,
+            digest=digest(["rows", self.digest, chosen.tolist()]),
             count=len(chosen),
             arrays={name: array[chosen] for name, array in self.arrays.items()},
             gaussians={},

@@ -49,6 +49,11 @@ def measure(function: str) -> Measure:
     return MEASURES[function]
 
 
+def clip_convention(use: MetricUse) -> ClipConvention:
+    """Returns the convention of a CLIP score: it says how prompts are embedded, too."""
+    return ClipConvention(**_given(use))
+
+
 def _frechet(sides: Comparison, use: MetricUse) -> Number:
     reference = sides.gaussian(use.output)
     distance = spatial_frechet_distance if use.function == "spatial_frechet_distance" else frechet_distance
@@ -113,8 +118,7 @@ def _within_prompt_vendi(sides: Comparison, use: MetricUse) -> Number:
 def _clip_score(sides: Comparison, use: MetricUse) -> Number:
     if sides.fake.texts is None:
         raise UserError("these images have no prompts.", hint="Name a file of them: --prompts FILE.")
-    convention = ClipConvention(**_given(use))
-    images_ND = sides.generated(use.output)
+    images_ND, convention = sides.generated(use.output), clip_convention(use)
     return Number(estimate=clip_score(images_ND, sides.fake.texts, sides.fake.groups, convention=convention))
 
 

@@ -16,7 +16,7 @@ from trilemma.errors import UserError, suggest
 from trilemma.features.presets import PRESETS, Preset, preset
 from trilemma.metrics.statistics_file import holds_statistics
 from trilemma.protocol import Protocol
-from trilemma.registry import find_card, find_protocol
+from trilemma.registry import find_card, find_protocol, model_names
 from trilemma.scoring.copies import PIXELS
 from trilemma.scoring.drawing import DrawnImages, Progress
 from trilemma.scoring.prompts import Rows, read_prompts, with_prompts
@@ -91,7 +91,7 @@ class Resolver:
     def _models(self) -> list[str]:
         """The names of the workspace's models; none where there is no workspace."""
         try:
-            return [path.parent.name for path in self._workspace().models.glob("*/card.toml")]
+            return model_names(self._workspace())
         except UserError:
             if self.root is not None:
                 raise

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trilemma.errors import UserError
 from trilemma.features.presets import Preset
 from trilemma.metrics.moments import moments
-from trilemma.metrics.statistics_file import ReferenceStatistics, fitted, statistics_arrays
+from trilemma.metrics.statistics_file import FittedGaussian, ReferenceStatistics, fitted, statistics_arrays
 from trilemma.runner.devices import pick_device
 from trilemma.scoring.checks import check_sizes
 from trilemma.scoring.score import Options, Progress, cache_of, described, seen
 from trilemma.scoring.side import Side
 from trilemma.store.atomic import write_arrays
+
+if TYPE_CHECKING:
+    from trilemma.scoring.networks import Networks
 
 ENDING = ".npz"
 
@@ -30,7 +34,6 @@ def write_statistics(
         UserError: the side has no images, ``path`` does not end in ".npz", weights are missing, an image cannot be read
             or measured, or there are fewer than two.
     """
-    from trilemma.scoring.extraction import feature_sets
     from trilemma.scoring.networks import load_networks
 
     options = options or Options()
@@ -42,18 +45,7 @@ def write_statistics(
     networks = load_networks((preset,), pick_device(options.device).type, options.dtype, options.download)
     side = seen(side, options.resize)
     check_sizes(side)
-    told = progress or (lambda role, done, total: None)
-    with cache_of(options) as cache:
-        sets = feature_sets(
-            side,
-            (preset,),
-            networks,
-            batch_size=options.batch_size,
-            cache=cache,
-            progress=lambda done, total: told("real", done, total),
-        )
-        arrays = sets[preset.name].arrays
-        gaussians = {name: fitted(moments(arrays[name])) for name in ("features", "spatial") if name in arrays}
+    gaussians = _gaussians(side, preset, networks, options, progress or (lambda role, done, total: None))
     identity = {
         "preset": preset.name,
         "extractor": networks.identity(preset),
@@ -65,3 +57,21 @@ def write_statistics(
     )
     write_arrays(path, statistics_arrays(statistics))
     return statistics
+
+
+def _gaussians(
+    side: Side, preset: Preset, networks: Networks, options: Options, progress: Progress
+) -> dict[str, FittedGaussian]:
+    from trilemma.scoring.extraction import feature_sets
+
+    with cache_of(options) as cache:
+        sets = feature_sets(
+            side,
+            (preset,),
+            networks,
+            batch_size=options.batch_size,
+            cache=cache,
+            progress=lambda done, total: progress("real", done, total),
+        )
+        arrays = sets[preset.name].arrays
+        return {name: fitted(moments(arrays[name])) for name in ("features", "spatial") if name in arrays}

@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 
 from trilemma import registry
+from trilemma.card import Card
 from trilemma.errors import UserError, suggest
 from trilemma.training import instruments, text_encoder
 from trilemma.training.finish import finish_card
 from trilemma.training.job import Job
-from trilemma.workspace import find_workspace
+from trilemma.workspace import Workspace, find_workspace
 
 IMAGES = 320_000
 SEED = 1
@@ -48,7 +49,7 @@ def train(
         The folder with the weights, the card and ``training.json``.
 
     Raises:
-        UserError: the model has no recipe, or the text encoder is missing.
+        UserError: nothing of that name has a recipe (it suggests the nearest), or the text encoder is missing.
     """
     workspace = find_workspace(root)
     if model == TEXT_ENCODER:
@@ -56,11 +57,8 @@ def train(
     if model in instruments.RECIPES:
         home = workspace.benchmarks / "instruments" / model
         return instruments.train(model, out or home, _device(device), quiet=quiet)
-    card = registry.find_card(model, workspace)
-    if card.family not in RECIPES or not card.network:
-        trainable = [name for name, c in registry.cards(workspace).items() if c.family in RECIPES and c.network]
-        known = [*trainable, *instruments.RECIPES, TEXT_ENCODER]
-        raise UserError(f'"{model}" has no training recipe.', hint=suggest(model, known))
+    card = _card(model, workspace)
+    assert card.family is not None, "a card without a family has no recipe"
     text_folder = workspace.models / TEXT_ENCODER
     if not (text_folder / "text_encoder").is_dir():
         raise UserError("the frozen text encoder is missing.", where=str(text_folder))
@@ -73,6 +71,19 @@ def train(
     recipe.train(job)
     finish_card(job, getattr(recipe, "reconstruction", None))
     return folder
+
+
+def _card(model: str, workspace: Workspace) -> Card:
+    card = registry.find_card(model, workspace) if model in registry.model_names(workspace) else None
+    if card is None or not _has_recipe(card):
+        trainable = [name for name, other in registry.cards(workspace).items() if _has_recipe(other)]
+        known = [*trainable, *instruments.RECIPES, TEXT_ENCODER]
+        raise UserError(f'"{model}" has no training recipe.', hint=suggest(model, known))
+    return card
+
+
+def _has_recipe(card: Card) -> bool:
+    return card.family in RECIPES and bool(card.network)
 
 
 def _device(name: str) -> torch.device:
