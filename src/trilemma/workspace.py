@@ -34,6 +34,11 @@ class Workspace:
         """One folder per run."""
         return self.results / "runs"
 
+    @property
+    def baselines(self) -> Path:
+        """One folder per baseline."""
+        return self.results / "baselines"
+
 
 def find_workspace(root: Path | None = None, start: Path | None = None) -> Workspace:
     """Returns the workspace: ``root``; else the nearest parent of ``start`` (default: the working folder) that is one;
