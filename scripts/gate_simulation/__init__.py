@@ -1,0 +1,1 @@
+"""Simulated measurements with planted changes, and what the gate says of them."""
