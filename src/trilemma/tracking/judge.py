@@ -17,7 +17,7 @@ from trilemma.metrics.margins import GATING
 from trilemma.protocol import Gate
 from trilemma.runner.speed import depends_on_machine
 from trilemma.statistics.counters import Worse, compare_counters
-from trilemma.statistics.decision import Decision, Test, decide, test_of
+from trilemma.statistics.decision import Decision, Test, decide
 from trilemma.statistics.margins import Margin
 from trilemma.statistics.contrasts import Contrast, positive_logs, sessions
 from trilemma.store.metric_rows import MetricRow
@@ -252,7 +252,7 @@ def _tested(judged: Judged, contrast: Contrast, margin: Margin, source: MarginFr
     assert judged.baseline is not None and direction != "none"
     usable = math.isfinite(judged.baseline) and (not judged.log or judged.baseline > 0)
     size = (margin.of_log if judged.log else margin.of)(judged.baseline) if usable else math.nan
-    test = test_of(contrast, size, better=direction)
+    test = Test.of_contrast(contrast, size, better=direction)
     part = margin.largest(judged.baseline, log=judged.log) if usable else None
     shown = replace(
         judged,
