@@ -50,7 +50,8 @@ def frechet_infinity(
     if whole.value is None:
         return whole
     means = [whole.value, *(_mean_distance(generated_ND, reference, cut, clusters, seed) for cut in cuts[1:])]
-    return replace(whole, value=float(intercept_weights(cuts) @ means))
+    # Free of bias, it may lie at 0 or below: no place for a log scale.
+    return replace(whole, value=float(intercept_weights(cuts) @ means), scale="linear")
 
 
 def intercept_weights(cuts: list[int]) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ def normal_quantile(probability: float) -> float:
     return float(stats.norm.ppf(probability))
 
 
-def t_quantile(probability: float, degrees_of_freedom: int) -> float:
+def t_quantile(probability: float, degrees_of_freedom: float) -> float:
     """Returns t with P(T <= t) = probability for Student's T."""
     return float(stats.t.ppf(probability, degrees_of_freedom))
 
