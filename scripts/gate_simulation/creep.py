@@ -10,9 +10,10 @@ from typing import Literal
 import numpy as np
 from numpy.random import Generator
 
-from gate_simulation.draws import DISTANCE, features, interleaved, measured, reference, session_means
+from gate_simulation.draws import DISTANCE, features, interleaved, reference, session_means
 from gate_simulation.features import ROUNDED, paired_test
 from gate_simulation.timings import timing_test
+from trilemma.metrics.frechet import frechet_distance
 from trilemma.statistics.contrasts import BASELINE_SESSIONS, CANDIDATE_SESSIONS, sessions, welch
 from trilemma.statistics.decision import Test, decide
 
@@ -79,7 +80,7 @@ def _distances(rng: Generator, *, pinned: bool) -> list[int | None]:
         base = features(rng)
         worse = [DISTANCE * ((1 + DISTANCE_PER_RUN) ** run - 1) for run in range(1, RUNS + 1)]
         runs = [base, *(features(rng, worse=more, like=base, shared=ROUNDED) for more in worse)]
-        distances = [measured(one, against) for one in runs]
+        distances = [frechet_distance(one, against) for one in runs]
         baselines = distances[:1] * RUNS if pinned else distances[:-1]
         found.append(_first([paired_test(a, b) for a, b in zip(baselines, distances[1:], strict=True)]))
     return found

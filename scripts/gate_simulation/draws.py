@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from trilemma.metrics.frechet import distance_between_moments, influence, moments
-from trilemma.metrics.moments import Gaussian
+from trilemma.metrics.moments import Gaussian, moments
 
 Array = NDArray[np.float64]
 
@@ -91,20 +89,6 @@ def features(rng: Generator, *, worse: float = 0.0, like: Array | None = None, s
     if like is not None:
         noise = shared * (like - _shift(0.0)) + math.sqrt(1 - shared**2) * noise
     return noise + _shift(worse)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Distance:
-    """A Fréchet distance and each sample's influence on it, (N,)."""
-
-    value: float
-    influence_N: Array
-
-
-def measured(features_ND: Array, against: Gaussian) -> Distance:
-    """Returns the distance of features (N, D) from the reference."""
-    value = distance_between_moments(moments(features_ND), against)
-    return Distance(value=value, influence_N=influence(features_ND, against))
 
 
 def _shift(worse: float) -> Array:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 import numpy as np
 from numpy.random import Generator
 
-from gate_simulation.draws import DISTANCE, SAMPLES, Distance, features, measured, reference
+from gate_simulation.draws import DISTANCE, features, reference
 from gate_simulation.scenario import ALARMS, COMPARISONS, DISTANCE_MARGIN, NONE, POWER, Promise, Scenario
+from trilemma.metrics.frechet import frechet_distance
 from trilemma.statistics.decision import Test, Verdict, decide
+from trilemma.statistics.estimate import Estimate
 from trilemma.statistics.margins import Margin
-from trilemma.statistics.paired import paired_influence
+from trilemma.statistics.paired import paired
+from trilemma.statistics.standard_error import combined
 
 CALIBRATION_RUNS = 20
 ROUNDED = 0.99995
@@ -38,22 +40,26 @@ def feature_scenarios() -> list[Scenario]:
     ]
 
 
-def paired_test(baseline: Distance, candidate: Distance) -> Test:
+def paired_test(baseline: Estimate, candidate: Estimate) -> Test:
     """Returns the test of two models that drew the same samples."""
-    estimate = paired_influence(baseline.value, candidate.value, baseline.influence_N, candidate.influence_N)
+    found = paired(baseline, candidate)
+    assert baseline.value is not None and found.value is not None
     return Test(
-        worse=candidate.value - baseline.value,
-        se=estimate.se,
-        degrees_of_freedom=estimate.degrees_of_freedom,
+        worse=found.value,
+        se=found.se,
+        degrees_of_freedom=found.degrees_of_freedom,
         margin=DISTANCE_MARGIN.of(baseline.value),
     )
 
 
-def _independent_test(baseline: Distance, candidate: Distance, margin: Margin) -> Test:
+def _independent_test(baseline: Estimate, candidate: Estimate, margin: Margin) -> Test:
+    assert baseline.value is not None and candidate.value is not None
+    errors = (source.error() for side in (baseline, candidate) for source in side.replicates)
+    error = combined(one for one in errors if one is not None)
     return Test(
         worse=candidate.value - baseline.value,
-        se=math.hypot(*(side.influence_N.std(ddof=1) / math.sqrt(SAMPLES) for side in (baseline, candidate))),
-        degrees_of_freedom=None,
+        se=error.se,
+        degrees_of_freedom=error.degrees_of_freedom,
         margin=margin.of(baseline.value),
     )
 
@@ -64,7 +70,7 @@ def _paired(rng: Generator, *, shared: float, margins: float = 0) -> list[Verdic
     for _ in range(COMPARISONS):
         baseline = features(rng)
         candidate = features(rng, worse=worse, like=baseline, shared=shared)
-        test = paired_test(measured(baseline, against), measured(candidate, against))
+        test = paired_test(frechet_distance(baseline, against), frechet_distance(candidate, against))
         verdicts.append(decide([test])[0].verdict)
     return verdicts
 
@@ -74,14 +80,15 @@ def _independent(rng: Generator, *, margins: float = 0, margin: Margin = DISTANC
     verdicts: list[Verdict] = []
     for _ in range(COMPARISONS):
         baseline, candidate = features(rng), features(rng, worse=worse)
-        test = _independent_test(measured(baseline, against), measured(candidate, against), margin)
+        sides = (frechet_distance(side, against) for side in (baseline, candidate))
+        test = _independent_test(*sides, margin)
         verdicts.append(decide([test])[0].verdict)
     return verdicts
 
 
 def _calibrated(rng: Generator, *, margins: float = 0) -> list[Verdict]:
     against = reference(rng)
-    pairs = [[measured(features(rng), against).value for _ in range(2)] for _ in range(CALIBRATION_RUNS)]
+    pairs = [[frechet_distance(features(rng), against).value or 0.0 for _ in range(2)] for _ in range(CALIBRATION_RUNS)]
     noise = float(np.std([b - a for a, b in pairs], ddof=1))
     margin = Margin(relative=DISTANCE_MARGIN.relative, absolute=DISTANCE_MARGIN.absolute, noise=noise)
     return _independent(rng, margins=margins, margin=margin)

@@ -5,6 +5,7 @@ import pytest
 
 from trilemma.errors import UserError
 from trilemma.metrics.kernel import block_count, kernel_distance, kernel_distance_blocks, mmd2_unbiased
+from trilemma.statistics.jackknife import group_labels
 
 
 def test_it_equals_the_definition_term_by_term() -> None:
@@ -57,3 +58,51 @@ def test_little_data_is_skipped_and_bad_data_refused() -> None:
         kernel_distance(x, x[:, :2])
     with pytest.raises(UserError):
         mmd2_unbiased(x[:1], x)
+
+
+def prompted(rng: np.random.Generator, prompts: int, images: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features whose prompt shows: half of their variance is shared by the images of one prompt."""
+    shared, own = rng.normal(size=(prompts, 1, 8)), rng.normal(size=(prompts, images, 8))
+    return ((shared + own) / np.sqrt(2)).reshape(-1, 8) + 0.5, np.repeat(np.arange(prompts), images)
+
+
+def test_clusters_change_the_error_and_never_the_value() -> None:
+    rng = np.random.default_rng(0)
+    real = rng.normal(size=(1000, 8))
+    plain, clustered = [], []
+    for _ in range(150):
+        x, prompts = prompted(rng, 40, 8)
+        plain.append(kernel_distance(x, real))
+        clustered.append(kernel_distance(x, real, prompts))
+        assert clustered[-1].value == plain[-1].value
+    spread = np.std([e.value for e in plain], ddof=1)
+    stated, blind = (np.sqrt(np.mean([e.se**2 for e in each])) for each in (clustered, plain))
+    assert stated == pytest.approx(spread, rel=0.15)
+    assert blind < 0.75 * spread
+    assert clustered[0].se_method == "group_jackknife_clustered"
+
+
+def test_leaving_out_groups_is_recomputing_without_them() -> None:
+    rng = np.random.default_rng(0)
+    x, prompts = prompted(rng, 40, 8)
+    y = rng.normal(size=(400, 8))
+    (source,) = kernel_distance(x, y, prompts).replicates
+    own, real = group_labels(320, clusters=prompts), group_labels(400, seed=1)
+    order = np.random.default_rng(0)
+    rows = [np.array_split(order.permutation(n), 8) for n in (320, 400)]
+    recomputed = [
+        np.mean([mmd2_unbiased(x[i][own[i] != g], y[j][real[j] != g]) for i, j in zip(*rows, strict=True)])
+        for g in range(20)
+    ]
+    np.testing.assert_allclose(source.values_U, recomputed)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "reason"),
+    [(np.repeat(np.arange(10), 20), "20 clusters"), ((np.arange(200) - 180).clip(0), "more samples")],
+)
+def test_too_few_clusters_cost_the_error_alone(prompts: np.ndarray, reason: str) -> None:
+    rng = np.random.default_rng(0)
+    estimate = kernel_distance(rng.normal(size=(200, 8)), rng.normal(size=(300, 8)), prompts)
+    assert estimate.value is not None and estimate.se is None and estimate.interval() is None
+    assert estimate.reason is not None and reason in estimate.reason

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from trilemma.metrics.scores import (
     withhold_if_copying,
 )
 from trilemma.statistics.estimate import Estimate, missing
+from trilemma.statistics.means import mean_estimate
+from trilemma.statistics.paired import paired
 
 
 def number(value: float, se: float | None = 0.0) -> Estimate:
@@ -60,6 +63,23 @@ def test_errors_agree_with_simulation(score: Callable[..., Score], inputs: tuple
     stated = score(*(number(v, s) for v, s in inputs)).unclipped
     assert stated.se == pytest.approx(np.std(draws), rel=0.06)
     assert stated.se_method == "delta"
+
+
+def test_a_score_is_known_as_well_as_what_rules_its_error() -> None:
+    rough = replace(number(0.8, 0.03), degrees_of_freedom=19)
+    assert diversity_score(rough, number(0.6)).unclipped.degrees_of_freedom == pytest.approx(19)
+    assert diversity_score(rough, number(0.6, 0.03)).unclipped.degrees_of_freedom == pytest.approx(4 * 19)
+
+
+def test_scores_are_compared_in_pairs_by_the_replicates_of_their_inputs() -> None:
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=200)
+    before, after = mean_estimate(10 + shared), mean_estimate(12 + 1.2 * shared)
+    anchors = number(50.0, 1.0), number(2.0, 0.1)
+    difference = paired(*(quality_score(side, *anchors).unclipped for side in (before, after)))
+    # The logarithms move together where the second is 1.2 times the first: nothing but the anchors would be left.
+    assert difference.value == pytest.approx(-10 * math.log(after.value / before.value) / math.log(25))
+    assert difference.se == pytest.approx(0, abs=1e-3 * quality_score(after, *anchors).unclipped.se)
 
 
 def test_an_unknown_error_is_not_taken_for_zero() -> None:

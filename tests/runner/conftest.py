@@ -1,8 +1,10 @@
 """A small workspace with a small protocol and made-up models, and a way to run it."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -90,3 +92,19 @@ def finished(root, cache, tmp_path_factory):
     from drive import drive
 
     return drive(root, tmp_path_factory.mktemp("runs"), cache, "tiny,crashing,dying")
+
+
+@pytest.fixture(scope="session")
+def driver(_fakes_can_be_imported) -> ModuleType:
+    import drive
+
+    return drive
+
+
+@pytest.fixture(scope="session")
+def second(driver, root, cache, tmp_path_factory):
+    """The model "tiny" again, in a workspace where its card gives it another contrast."""
+    other = shutil.copytree(root, tmp_path_factory.mktemp("other") / "workspace")
+    card = other / "models" / "tiny" / "card.toml"
+    card.write_text(card.read_text() + "[knobs]\ncontrast = 1.2\n")
+    return driver.drive(other, tmp_path_factory.mktemp("runs"), cache, "tiny,loud")

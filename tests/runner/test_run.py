@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,26 +16,8 @@ from PIL import Image
 
 from trilemma.errors import UserError
 from trilemma.metrics.catalog import METRICS
-from trilemma.runner.compare import compare
 from trilemma.runner.run import ReferenceFailed, Request
 from trilemma.store.run import Run
-
-
-@pytest.fixture(scope="session")
-def driver(_fakes_can_be_imported: None) -> ModuleType:
-    import drive
-
-    return drive
-
-
-@pytest.fixture(scope="session")
-def second(driver: ModuleType, root: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The model "tiny" again, in a workspace where its card gives it another contrast."""
-    other = shutil.copytree(root, tmp_path_factory.mktemp("other") / "workspace")
-    card = other / "models" / "tiny" / "card.toml"
-    card.write_text(card.read_text() + "[knobs]\ncontrast = 1.2\n")
-    run: Run = driver.drive(other, tmp_path_factory.mktemp("runs"), cache, "tiny,loud")
-    return run
 
 
 def test_the_record_says_how_it_ended(finished: Run) -> None:
@@ -123,60 +104,6 @@ def test_another_run_gives_the_same_images_and_reads_the_cache(finished: Run, se
     sets = ["floor", "heldout", "reduced", "reference", "training", "within"]
     assert sorted(path.name.split("-")[0] for path in (cache / "reference").iterdir()) == sets
     assert finished.record.reference == second.record.reference
-
-
-def test_runs_are_compared_pair_by_pair(finished: Run, second: Run) -> None:
-    found = {(one.model, one.metric): one for one in compare(finished, second)}
-    distance = found["tiny", "fd_scenes"]
-    assert distance.verdict == "ok" and distance.pairing == "paired"
-    a, b = finished.row("tiny", "fd_scenes"), second.row("tiny", "fd_scenes")
-    assert a is not None and b is not None and a.value is not None and b.value is not None
-    assert distance.difference == pytest.approx(b.value - a.value)
-    assert a.se is not None and b.se is not None and distance.se is not None
-    assert 0 < distance.se < 0.5 * (a.se**2 + b.se**2) ** 0.5  # the pairs share their noise
-    assert found["tiny", "residual"].pairing == "paired"
-    assert found["tiny", "kid"].pairing == "unpaired"
-    assert found["loud", "kid"].verdict == "MISSING" and found["loud", "kid"].reason == "only in b"
-    assert found["crashing", "kid"].verdict == "MISSING"
-
-
-def test_a_run_compared_with_itself_differs_by_nothing(second: Run) -> None:
-    found = [one for one in compare(second, second) if one.verdict == "ok"]
-    assert len(found) > 20
-    assert {one.difference for one in found} == {0.0}
-    assert {one.se for one in found if one.pairing == "paired"} == {0.0}
-
-
-@pytest.mark.parametrize(
-    ("change", "metric", "field"),
-    [
-        (lambda record: record.spec.update(seed=5), "fd_scenes", "seed: 0 against 5"),
-        (lambda record: record.spec.update(samples=32), "kid", "samples: None against 32"),
-        (lambda record: record.spec["protocol"].update(version=2), "modes", "protocol: small/1 against small/2"),
-        (
-            lambda record: record.keys["tiny"]["hardware"]["fields"].update(name="other"),
-            "images_per_second",
-            "hardware.name",
-        ),
-    ],
-)
-def test_numbers_of_another_identity_are_refused(second: Run, change: Any, metric: str, field: str) -> None:
-    other = Run(second.folder.path)
-    change(other.record)
-    found = {(one.model, one.metric): one for one in compare(second, other)}
-    refused = found["tiny", metric]
-    assert refused.verdict == "INCOMPARABLE" and refused.difference is None
-    assert field in (refused.reason or "")
-    # What identity leaves alone is still compared: speed does not depend on the seed, quality not on the machine.
-    untouched = {"seed": "load_seconds", "samples": "load_seconds", "hardware.name": "kid"}.get(field.split(":")[0])
-    assert untouched is None or found["tiny", untouched].verdict == "ok"
-
-
-def test_another_extractor_is_refused(second: Run) -> None:
-    other = Run(second.folder.path)
-    other.rows = [replace(row, extractor="features:0") if row.metric == "fd_scenes" else row for row in other.rows]
-    found = {(one.model, one.metric): one for one in compare(second, other)}
-    assert "extractor" in (found["tiny", "fd_scenes"].reason or "")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from trilemma.errors import UserError
 from trilemma.statistics.estimate import Estimate, missing, too_few
-from trilemma.statistics.intervals import normal_interval, t_interval, wilson_interval
+from trilemma.statistics.intervals import log_interval, normal_interval, t_interval, wilson_interval
 
 
 def test_quantiles_are_those_of_the_tables() -> None:
@@ -33,6 +33,20 @@ def test_the_interval_follows_the_method() -> None:
     assert normal.interval() == normal_interval(1.0, 0.5)
     assert student.interval() == t_interval(1.0, 0.5, 3)
     assert share.interval() == wilson_interval(1.0, 10)
+
+
+def test_on_the_log_scale_the_interval_is_that_of_the_logarithm() -> None:
+    estimate = Estimate(value=2.0, se=0.5, se_method="influence", n=10, degrees_of_freedom=7, scale="log")
+    low, high = estimate.interval()
+    assert (math.log(low), math.log(high)) == pytest.approx(t_interval(math.log(2), 0.25, 7))
+    assert log_interval(2.0, 0.5, math.inf) == pytest.approx((2 * math.exp(-0.48999), 2 * math.exp(0.48999)), rel=1e-5)
+    assert math.isfinite(log_interval(1.0, 0.99, 1, level=0.9999)[1])
+
+
+@pytest.mark.parametrize("value", [0.3, 0.0, -0.2])
+def test_an_error_as_large_as_the_value_leaves_the_linear_scale(value: float) -> None:
+    estimate = Estimate(value=value, se=0.3, se_method="influence", n=10, degrees_of_freedom=7, scale="log")
+    assert estimate.interval() == t_interval(value, 0.3, 7)
 
 
 def test_no_interval_without_a_value_or_an_error() -> None:

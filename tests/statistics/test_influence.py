@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from trilemma.statistics.influence import corrected_variance, influence_error
+from trilemma.statistics.influence import influence_replicates
+from trilemma.statistics.means import mean_estimate
+from trilemma.statistics.replicates import corrected_variance
 
 
 def influence_of_squared_mean(x: np.ndarray) -> np.ndarray:
@@ -24,10 +26,10 @@ def test_it_agrees_with_monte_carlo_whether_the_first_order_is_there_or_not(firs
             return influence_of_squared_mean(x[chosen])
 
         whole = psi(np.ones(n, dtype=bool))
-        error, units = influence_error(whole, psi)
-        assert error is not None and units == n
+        replicates = influence_replicates(whole, psi)
+        assert len(replicates.values_U) == n
         values.append(np.sum(x.mean(axis=0) ** 2))
-        errors.append(error)
+        errors.append(replicates.error().se)
         plain.append(whole.std(ddof=1) / np.sqrt(n))
     spread, stated, uncorrected = np.std(values, ddof=1), *(np.sqrt(np.mean(np.square(e))) for e in (errors, plain))
     # Held between its bounds, a noisy correction errs on the safe side.
@@ -53,8 +55,26 @@ def test_clusters_stay_together_and_few_units_are_not_halved() -> None:
         seen.append(set(labels[chosen]))
         return np.linspace(-1, 1, int(chosen.sum()))
 
-    influence_error(np.linspace(-1, 1, 30), psi, labels)
+    influence_replicates(np.linspace(-1, 1, 30), psi, labels)
     assert seen[0] | seen[1] == set(range(10)) and not seen[0] & seen[1]
-    assert influence_error(np.array([1.0, -1.0, 0.0]), psi) == (pytest.approx(1 / np.sqrt(3)), 3)
-    assert influence_error(np.array([1.0]), psi) == (None, 1)
+    few = influence_replicates(np.array([1.0, -1.0, 0.0]), psi)
+    assert len(few.values_U) == 3 and few.error().se == pytest.approx(1 / np.sqrt(3))
+    assert influence_replicates(np.array([1.0]), psi).error() is None
     assert len(seen) == 2
+
+
+def test_halves_give_the_error_that_each_half_alone_would() -> None:
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(120, 40)), np.repeat(np.arange(60), 2)
+    for clusters in (None, labels):
+        halves = []
+
+        def psi(chosen: np.ndarray, halves: list = halves, clusters: np.ndarray | None = clusters) -> np.ndarray:
+            found = influence_of_squared_mean(x[chosen])
+            halves.append(mean_estimate(found, None if clusters is None else clusters[chosen]).se ** 2)
+            return found
+
+        whole = influence_of_squared_mean(x)
+        replicates = influence_replicates(whole, psi, clusters)
+        expected = corrected_variance(mean_estimate(whole, clusters).se ** 2, np.mean(halves))
+        assert replicates.error().se == pytest.approx(np.sqrt(expected))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from trilemma.errors import UserError
-from trilemma.statistics.jackknife import delete_each_group, group_labels, jackknife_estimate, jackknife_se
+from trilemma.statistics.jackknife import delete_each_group, group_labels, jackknife_estimate
+from trilemma.statistics.standard_error import jackknife_se
 
 
 def test_groups_of_one_give_the_textbook_error_of_a_mean() -> None:

@@ -51,3 +51,9 @@ def _require_finite(matrix_ND: NDArray[Any], name: str) -> None:
     rows = sum(int((~np.isfinite(block)).any(axis=1).sum()) for block in blocks)
     if rows:
         raise UserError(f"{name}: {rows} of {len(matrix_ND)} rows hold entries that are not finite.")
+
+
+def members(labels_N: NDArray[np.int64], groups: int) -> NDArray[np.float64]:
+    """Returns which samples each group holds, 0 or 1, float64 (G, N): a product with it sums by group."""
+    members_GN: NDArray[np.bool_] = labels_N == np.arange(groups)[:, None]
+    return members_GN.astype(np.float64)

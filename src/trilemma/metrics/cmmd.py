@@ -16,10 +16,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trilemma.metrics.arrays import number_matrix, require_same_width, unit_rows
+from trilemma.metrics.arrays import members, number_matrix, require_same_width, unit_rows
 from trilemma.metrics.lower_bounds import slices
 from trilemma.statistics.estimate import Estimate, missing, too_few
 from trilemma.statistics.jackknife import GROUPS, group_labels, jackknife_estimate
+from trilemma.statistics.replicates import fingerprint
 
 SIGMA = 10.0
 SCALE = 1000.0
@@ -62,7 +63,7 @@ def cmmd(
     )
     left_out = [sums.discrepancy(np.arange(groups) != group) for group in range(groups)]
     whole = sums.discrepancy(np.ones(groups, dtype=np.bool_))
-    return jackknife_estimate(whole, left_out, n, clustered=clusters is not None)
+    return jackknife_estimate(whole, left_out, n, clustered=clusters is not None, cut=fingerprint(own_N))
 
 
 class _Sums:
@@ -104,8 +105,8 @@ def _group_sums(
         sums_GM = np.empty((groups, len(y_MD)))
         for columns in slices(0, len(y_MD), BLOCK):
             kernel_BC = _kernel_less_one(x_ND[rows] @ y_MD[columns].T)
-            sums_GM[:, columns] = _members(x_N[rows], groups) @ kernel_BC
-        sums_GG += sums_GM @ _members(y_M, groups).T
+            sums_GM[:, columns] = members(x_N[rows], groups) @ kernel_BC
+        sums_GG += sums_GM @ members(y_M, groups).T
     return sums_GG
 
 
@@ -116,8 +117,3 @@ def _kernel_less_one(cosines_BC: NDArray[np.float64]) -> NDArray[np.float64]:
     cosines_BC /= SIGMA * SIGMA
     np.expm1(cosines_BC, out=cosines_BC)
     return cosines_BC
-
-
-def _members(labels_N: NDArray[np.int64], groups: int) -> NDArray[np.float64]:
-    members_GN: NDArray[np.bool_] = labels_N == np.arange(groups)[:, None]
-    return members_GN.astype(np.float64)

@@ -22,9 +22,10 @@ from trilemma.errors import UserError
 from trilemma.metrics.arrays import ROWS_AT_A_TIME, finite_matrix, number_matrix, require_same_width
 from trilemma.metrics.covariance_roots import congruence, factored, nuclear_norm
 from trilemma.metrics.moments import Gaussian, Moments, moments, stream_moments
-from trilemma.statistics.estimate import Estimate, missing, too_few
-from trilemma.statistics.influence import influence_error
-from trilemma.statistics.means import method_name, standard_error_of_mean
+from trilemma.statistics.estimate import Estimate, estimate_from, missing, too_few
+from trilemma.statistics.influence import influence_replicates
+from trilemma.statistics.means import method_name
+from trilemma.statistics.replicates import Replicates
 
 __all__ = [
     "Moments",
@@ -102,7 +103,9 @@ def frechet_distance(
 ) -> Estimate:
     """Returns the Fréchet distance with the standard error of its influence function, corrected for the second order.
 
-    With N < 2D there are no halves to correct it by: it is sd(ψ)/√N, and up to √2 too large.
+    With N < 2D there are no halves to correct it by: it is sd(ψ)/√N, and up to √2 too large. The interval lives on the
+    log scale: near its minimum the distance is skewed as a weighted χ² is, and its error grows with its value, so that
+    value ± t·se would miss above; the logarithm is nearly symmetric near the minimum and far from it.
 
     Args:
         generated: features (N, D) of the generated images.
@@ -124,33 +127,29 @@ def frechet_distance(
         return missing(f"needs at least {MINIMUM_SAMPLES} reference samples; there are {reference.count}", n=n)
     reference = factored(reference)
     value, psi_N = _value_and_influence(generated_ND, reference)
-    se, units = _error(psi_N, generated_ND, reference, clusters)
-    method = "influence"
-    if se is not None and reference_features is not None:
-        se, method = math.hypot(se, _reference_error(generated_ND, reference_features)), "influence_both"
+    sources, method = [_replicates(psi_N, generated_ND, reference, clusters)], "influence"
+    if reference_features is not None:
+        sources.append(_replicates_of_reference(generated_ND, reference_features))
+        method = "influence_both"
     reason = UNKNOWN_COUNT if reference.count is None and reference_features is None else None
-    if se is None:
-        return Estimate(value=value, se=None, se_method="none", n=n, reason=reason)
     named = method_name(method, clusters)
-    return Estimate(value=value, se=se, se_method=named, n=n, degrees_of_freedom=units - 1, reason=reason)
+    return estimate_from(value, *sources, se_method=named, n=n, scale="log", reason=reason)
 
 
-def _error(
+def _replicates(
     psi_N: NDArray[np.float64], features_ND: NDArray[Any], other: Gaussian, clusters: ArrayLike | None
-) -> tuple[float | None, int]:
+) -> Replicates:
     if len(features_ND) < SAMPLES_PER_DIMENSION * features_ND.shape[1]:
-        return standard_error_of_mean(psi_N, clusters)
-    return influence_error(psi_N, lambda chosen_N: influence(features_ND[chosen_N], other), clusters)
+        return influence_replicates(psi_N, None, clusters)
+    return influence_replicates(psi_N, lambda chosen_N: influence(features_ND[chosen_N], other), clusters)
 
 
-def _reference_error(generated_ND: NDArray[Any], reference_features: ArrayLike) -> float:
-    """Returns the standard error that the reference's sampling adds: the distance is symmetric, so is its influence."""
+def _replicates_of_reference(generated_ND: NDArray[Any], reference_features: ArrayLike) -> Replicates:
+    """Returns what the reference's sampling adds: the distance is symmetric, so is its influence."""
     reference_MD = number_matrix(reference_features, "reference features")
     require_same_width(generated_ND, reference_MD)
     own = factored(moments(generated_ND))
-    se, _ = _error(_value_and_influence(reference_MD, own)[1], reference_MD, own, None)
-    assert se is not None, "a reference of one sample was refused before"
-    return se
+    return _replicates(_value_and_influence(reference_MD, own)[1], reference_MD, own, None)
 
 
 def _value_and_influence(generated_ND: NDArray[Any], reference: Gaussian) -> tuple[float, NDArray[np.float64]]:

@@ -57,7 +57,8 @@ def frechet_infinity(
         return whole
     finest = [moments(part) for part in _parts(generated_ND, cuts[-1], clusters, seed)]
     means = [whole.value, *(_mean_distance(finest, reference, cut) for cut in cuts[1:])]
-    return replace(whole, value=float(intercept_weights(cuts) @ means))
+    # Free of bias, it may lie at 0 or below: no place for a log scale.
+    return replace(whole, value=float(intercept_weights(cuts) @ means), scale="linear")
 
 
 def intercept_weights(cuts: list[int]) -> NDArray[np.float64]:

@@ -24,6 +24,7 @@ from trilemma.errors import UserError
 from trilemma.metrics.arrays import finite_matrix, number_matrix
 from trilemma.statistics.estimate import Estimate, too_few
 from trilemma.statistics.jackknife import GROUPS, group_labels, jackknife_estimate
+from trilemma.statistics.replicates import fingerprint
 
 ROWS_AT_A_TIME = 4096
 
@@ -144,7 +145,7 @@ def _estimate(
     for start in range(0, n, ROWS_AT_A_TIME):
         rows = slice(start, start + ROWS_AT_A_TIME)
         sums.add(posteriors(rows), split_N[rows], group_N[rows])
-    return sums.estimate(n, clustered=clusters is not None)
+    return sums.estimate(n, clustered=clusters is not None, cut=fingerprint(group_N))
 
 
 class _Sums:
@@ -164,7 +165,7 @@ class _Sums:
         self.negative_entropy_SG += (member_KB @ _p_log_p(probabilities_BC).sum(axis=1)).reshape(splits, groups)
         self.posterior_SGC += (member_KB @ probabilities_BC).reshape(splits, groups, classes)
 
-    def estimate(self, n: int, *, clustered: bool) -> Estimate:
+    def estimate(self, n: int, *, clustered: bool, cut: str) -> Estimate:
         count_S = self.count_SG.sum(axis=1)
         entropy_S = self.negative_entropy_SG.sum(axis=1)
         posterior_SC = self.posterior_SGC.sum(axis=1)
@@ -173,7 +174,7 @@ class _Sums:
             _score(count_S - count, entropy_S - entropy, posterior_SC - posterior)
             for count, entropy, posterior in groups
         ]
-        return jackknife_estimate(_score(count_S, entropy_S, posterior_SC), left_out, n, clustered=clustered)
+        return jackknife_estimate(_score(count_S, entropy_S, posterior_SC), left_out, n, clustered=clustered, cut=cut)
 
 
 def _score(count_S: NDArray[np.float64], entropy_S: NDArray[np.float64], posterior_SC: NDArray[np.float64]) -> float:

@@ -18,7 +18,7 @@ implementation.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,6 +28,7 @@ from trilemma.statistics.distributions import binomial_probabilities
 from trilemma.statistics.estimate import Estimate, missing, too_few
 from trilemma.statistics.jackknife import GROUPS, group_labels, jackknife_estimate
 from trilemma.statistics.means import finite_vector
+from trilemma.statistics.replicates import fingerprint
 
 MODES = 512
 OFF_QUANTILE = 0.99
@@ -35,9 +36,13 @@ OFF_QUANTILE = 0.99
 
 @dataclass(frozen=True, kw_only=True)
 class ModeCounts:
-    """Images in each mode and off the manifold, by jackknife group: int64 (G, K + 1), the last column off."""
+    """Images in each mode and off the manifold, by jackknife group: int64 (G, K + 1), the last column off.
+
+    ``cut`` is the fingerprint of the groups.
+    """
 
     counts_GB: NDArray[np.int64]
+    cut: str = ""
 
     @property
     def n(self) -> int:
@@ -65,8 +70,9 @@ def count_modes(modes: ArrayLike, off_manifold: ArrayLike, *, n_modes: int = MOD
     if len(modes_N) and not 0 <= modes_N.min() <= modes_N.max() < n_modes:
         raise UserError(f"Modes lie in [0, {n_modes}); these span {modes_N.min()} to {modes_N.max()}.")
     counts_GB = np.zeros((groups, n_modes + 1), dtype=np.int64)
-    np.add.at(counts_GB, (group_labels(len(modes_N), groups), np.where(off_N, n_modes, modes_N)), 1)
-    return ModeCounts(counts_GB=counts_GB)
+    labels_N = group_labels(len(modes_N), groups)
+    np.add.at(counts_GB, (labels_N, np.where(off_N, n_modes, modes_N)), 1)
+    return ModeCounts(counts_GB=counts_GB, cut=fingerprint(labels_N))
 
 
 def modes_covered(counts: ModeCounts) -> Estimate:
@@ -104,12 +110,11 @@ def mode_score(tv: Estimate, tv_real: float) -> Estimate:
     if tv.value is None:
         return tv
     scale = 1 / (1 - tv_real)
-    return Estimate(
+    return replace(
+        tv,
         value=1 - (tv.value - tv_real) * scale,
         se=None if tv.se is None else tv.se * scale,
-        se_method=tv.se_method,
-        n=tv.n,
-        degrees_of_freedom=tv.degrees_of_freedom,
+        replicates=tuple(source.scaled(-scale) for source in tv.replicates),
     )
 
 
@@ -119,7 +124,7 @@ def _jackknife(counts: ModeCounts, statistic: Callable[[NDArray[np.int64]], floa
         return too_few(counts.n, needed=2 * groups)
     total_B = counts.counts_GB.sum(axis=0)
     left_out = [statistic(total_B - counts_B) for counts_B in counts.counts_GB]
-    return jackknife_estimate(statistic(total_B), left_out, counts.n)
+    return jackknife_estimate(statistic(total_B), left_out, counts.n, cut=counts.cut)
 
 
 def _total_variation(counts_B: NDArray[np.int64]) -> float:

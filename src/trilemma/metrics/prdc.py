@@ -20,8 +20,7 @@ itself and takes the k + 1 nearest: the same radii).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -44,6 +43,7 @@ from trilemma.metrics.neighbors import (
 from trilemma.statistics.estimate import Estimate, too_few
 from trilemma.statistics.jackknife import GROUPS, group_labels, jackknife_estimate
 from trilemma.statistics.means import mean_estimate
+from trilemma.statistics.replicates import fingerprint
 
 NAMES = ("precision", "recall", "density", "coverage")
 CONVENTIONS = (False, True)
@@ -51,16 +51,12 @@ CONVENTIONS = (False, True)
 
 @dataclass(frozen=True, kw_only=True)
 class Prdc:
-    """The four numbers of one pair of sets, with group-jackknife standard errors over the generated samples.
-
-    ``left_out`` holds what each is without each group (G,): two models with the same samples are paired by it.
-    """
+    """The four numbers of one pair of sets, with group-jackknife standard errors over the generated samples."""
 
     precision: Estimate
     recall: Estimate
     density: Estimate
     coverage: Estimate
-    left_out: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def prdc(
@@ -143,15 +139,15 @@ def coverage_within(
     generated_N, real_M = np.asarray(generated_groups), np.asarray(real_groups)
     if generated_N.shape != (len(generated_ND),) or real_M.shape != (len(real_MD),):
         raise UserError("Each sample needs one group label.")
-    values = []
+    values = {}
     for group in np.unique(generated_N):
         own_ND, truth_ND = generated_ND[generated_N == group], real_MD[real_M == group]
         n = min(len(own_ND), len(truth_ND))
         if n >= 2 * k:
-            values.append(_coverage(own_ND[:n], truth_ND[:n], k, strict))
+            values[group] = _coverage(own_ND[:n], truth_ND[:n], k, strict)
     if len(values) < 2:
         return too_few(len(values), needed=2, what=f"groups with {2 * k} generated and as many real samples")
-    return mean_estimate(values)
+    return mean_estimate(list(values.values()), names=list(values))
 
 
 def expected_coverage(k: int, n_real: int, n_generated: int) -> float:
@@ -205,11 +201,12 @@ class _Tally:
             "density": self.around_N.mean() / k,
             "coverage": self.held_GM.any(axis=0).mean(),
         }
-        n = len(self.around_N)
+        n, cut = len(self.around_N), fingerprint(self.labels_N)
         found = {
-            name: jackknife_estimate(float(values[name]), left_out[name], n, clustered=clustered) for name in NAMES
+            name: jackknife_estimate(float(values[name]), left_out[name], n, clustered=clustered, cut=cut)
+            for name in NAMES
         }
-        return Prdc(**found, left_out=left_out)
+        return Prdc(**found)
 
     def _means_without(self, values_N: NDArray[Any]) -> NDArray[np.float64]:
         """Returns the mean of the samples outside each group, (G,)."""

@@ -5,7 +5,8 @@
     speed      10 · (1 − log₁₀(t/t_ref)/3), with t seconds per image and t_ref one pass of the reference decoder
 
 The shown value is clipped to [0, 10], its interval is not. Standard errors are propagated to first order (the delta
-method; Oehlert, The American Statistician 46, 1992), the inputs taken as independent. The scores are this suite's own.
+method; Oehlert, The American Statistician 46, 1992), the inputs taken as independent; so are the replicates of the
+inputs, by which two models' scores are compared in pairs. The scores are this suite's own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 from trilemma.metrics.copying import CopyTest
 from trilemma.statistics.estimate import Estimate, missing
+from trilemma.statistics.standard_error import StandardError, combined
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,16 +83,26 @@ def withhold_if_copying(score: Score, copying: CopyTest) -> Score:
 
 
 def _score(value: float, slopes: tuple[float, ...], inputs: tuple[Estimate, ...]) -> Score:
-    terms = [slope * item.se for slope, item in zip(slopes, inputs, strict=True) if item.se is not None]
-    # An input without a standard error would make the score's too small: better none.
-    known = len(terms) == len(inputs)
+    score = min(10.0, max(0.0, value))
+    errors = [
+        StandardError(se=item.se, degrees_of_freedom=item.degrees_of_freedom or math.inf).scaled(slope)
+        for slope, item in zip(slopes, inputs, strict=True)
+        if item.se is not None
+    ]
+    if len(errors) < len(inputs):
+        # An input without a standard error would make the score's too small: better none.
+        return Score(value=score, unclipped=Estimate(value=value, se=None, se_method="none", n=inputs[0].n))
+    error = combined(errors)
+    moved = [source.scaled(slope) for slope, item in zip(slopes, inputs, strict=True) for source in item.replicates]
     unclipped = Estimate(
         value=value,
-        se=math.hypot(*terms) if known else None,
-        se_method="delta" if known else "none",
+        se=error.se,
+        se_method="delta",
         n=inputs[0].n,
+        degrees_of_freedom=error.degrees_of_freedom,
+        replicates=tuple(moved),
     )
-    return Score(value=min(10.0, max(0.0, value)), unclipped=unclipped)
+    return Score(value=score, unclipped=unclipped)
 
 
 def _failed(reason: str, n: int) -> Score:

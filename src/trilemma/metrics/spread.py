@@ -26,8 +26,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trilemma.errors import UserError
-from trilemma.statistics.estimate import Estimate, too_few
-from trilemma.statistics.means import finite_vector, mean_estimate, standard_error_of_mean
+from trilemma.statistics.estimate import Estimate, estimate_from, too_few
+from trilemma.statistics.means import finite_vector, mean_estimate
+from trilemma.statistics.replicates import Replicates, fingerprint
 
 MINIMUM_IMAGES = 8
 DRAWS = 20_000
@@ -127,8 +128,8 @@ def factor_spread(
     expected_P = np.array([expected_distance(len(sample), circular) for sample in samples])
     scores_P = 1 - (distance_P - expected_P) / (point_distance(circular) - expected_P)
     return FactorSpread(
-        score=replace(mean_estimate(scores_P), n=images),
-        distance=replace(mean_estimate(distance_P), n=images),
+        score=replace(mean_estimate(scores_P, names=chosen_P), n=images),
+        distance=replace(mean_estimate(distance_P, names=chosen_P), n=images),
         expected=float(expected_P.mean()),
         prompts_P=chosen_P,
         scores_P=scores_P,
@@ -151,10 +152,10 @@ def within_prompt_spread(factors: Mapping[str, FactorSpread]) -> Estimate:
     for factor in factors.values():
         share = len(names) / (len(factors) * len(factor.scores_P))
         influence_P[np.searchsorted(names, factor.prompts_P)] += share * (factor.scores_P - factor.scores_P.mean())
-    se, units = standard_error_of_mean(influence_P, None)
     value = float(np.mean([factor.scores_P.mean() for factor in factors.values()]))
     images = max(factor.score.n for factor in factors.values())
-    return Estimate(value=value, se=se, se_method="mean_clustered", n=images, degrees_of_freedom=units - 1)
+    parts = Replicates(kind="parts", values_U=value + influence_P, cut=fingerprint(names))
+    return estimate_from(value, parts, se_method="mean_clustered", n=images)
 
 
 def _kept(

@@ -22,8 +22,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from trilemma.errors import UserError
 from trilemma.metrics.arrays import ROWS_AT_A_TIME, finite_matrix, number_matrix, unit_rows
-from trilemma.statistics.estimate import Estimate, too_few
-from trilemma.statistics.means import method_name, standard_error_of_mean
+from trilemma.statistics.estimate import Estimate, estimate_from, too_few
+from trilemma.statistics.influence import influence_replicates
+from trilemma.statistics.means import method_name
 
 MINIMUM_SAMPLES = 20
 """Of images: with fewer, the score says how many there are. A matrix may be any size."""
@@ -102,11 +103,8 @@ def _dual_spectrum(rows_ND: NDArray[np.float64]) -> _Spectrum:
 
 def _estimate(spectrum: _Spectrum, clusters: ArrayLike | None, q: float) -> Estimate:
     value, n = _score(spectrum.values_R, q), len(spectrum.weights_NR)
-    se, units = standard_error_of_mean(value * _relative_influence(spectrum, q), clusters)
-    if se is None:
-        return Estimate(value=value, se=None, se_method="none", n=n)
-    method = method_name("influence", clusters)
-    return Estimate(value=value, se=se, se_method=method, n=n, degrees_of_freedom=units - 1)
+    influence = influence_replicates(value * _relative_influence(spectrum, q), None, clusters)
+    return estimate_from(value, influence, se_method=method_name("influence", clusters), n=n)
 
 
 def _score(values_R: NDArray[np.float64], q: float) -> float:

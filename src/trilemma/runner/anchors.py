@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,8 @@ class Anchors:
         features = self.arrays("reduced")["features"]
         if n > len(features):
             return missing(f"needs {n} images of the control `reduced`; there are {len(features)}", n=n)
-        return frechet_distance(features[:n], self.moments)
+        # Without its replicates: in a comparison of two models the anchors are one and the same, and held fixed.
+        return replace(frechet_distance(features[:n], self.moments), replicates=())
 
     def reader_accuracy(self) -> dict[str, float]:
         """Returns the share of held-out real images whose captioned factors are read right, each and all together."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,11 @@ from trilemma.protocol import Protocol
 from trilemma.runner.anchors import Anchors
 from trilemma.runner.evaluate import Evaluation, Measured, SetData, evaluate, split_sets
 from trilemma.runner.job import REFERENCE
+from trilemma.runner.per_image import PER_IMAGE
 from trilemma.runner.speed import best_batch, depends_on_machine, latency, speed_numbers
 from trilemma.statistics.estimate import Estimate, missing
-from trilemma.store.atomic import write_arrays
 from trilemma.store.metric_rows import MetricRow
+from trilemma.store.replicates import write_replicates
 from trilemma.store.run import Run
 from trilemma.timing.reference_decoder import SCENARIO
 
@@ -56,10 +57,12 @@ class Assembler:
     def _numbers(self, model: str) -> dict[str, Measured]:
         sets = split_sets(self.run.samples(model), self.run.features(model))
         found = evaluate(sets, self.anchors)
-        if found.influence:
-            write_arrays(self.run.folder.influence(model), found.influence)
         numbers = {**found.numbers, **speed_numbers(self.run.timings(model)), **self._facts(model, sets)}
-        return {**numbers, **self._scores(model, found, numbers)}
+        numbers |= self._scores(model, found, numbers)
+        # What every image has for itself is in the sample rows already.
+        sources = {name: one.estimate.replicates for name, one in numbers.items() if name not in PER_IMAGE}
+        write_replicates(self.run.folder.replicates(model), sources)
+        return numbers
 
     def _facts(self, model: str, sets: Mapping[str, SetData]) -> dict[str, Measured]:
         evaluations = np.concatenate([data.column("evaluations") for data in sets.values()])
@@ -152,14 +155,7 @@ def assemble(run: Run, protocol: Protocol, anchors: Anchors, after_each: Callabl
 def _shown(score: Score, params: Mapping[str, Any]) -> Measured:
     """A score's value is clipped to [0, 10], its error and interval are those of the unclipped one."""
     unclipped = score.unclipped
-    shown = Estimate(
-        value=score.value,
-        se=unclipped.se,
-        se_method=unclipped.se_method,
-        n=unclipped.n,
-        status=unclipped.status,
-        reason=unclipped.reason,
-    )
+    shown = replace(unclipped, value=score.value)
     return Measured(estimate=shown, params={**params, "unclipped": unclipped.value, "interval": score.interval(LEVEL)})
 
 

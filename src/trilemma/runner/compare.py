@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from trilemma.errors import UserError
 from trilemma.metrics.catalog import METRICS
+from trilemma.runner.pairing import Pairing
 from trilemma.runner.speed import depends_on_machine
-from trilemma.statistics.estimate import Estimate, missing
-from trilemma.statistics.paired import paired_difference, paired_influence
-from trilemma.store.arrays import read_arrays
+from trilemma.statistics.estimate import Estimate
+from trilemma.statistics.paired import paired
 from trilemma.store.metric_rows import MetricRow
 from trilemma.store.run import Run
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Verdict = Literal["ok", "INCOMPARABLE", "MISSING"]
 # What a number must share with another, besides protocol, seed and size, to be compared with it.
 IDENTITY_PARAMS = ("reference", "k", "splits", "classes", "kind")
-CAPTIONED = ("shape", "color", "background")
+# The anchors of a score: measured, and so equal to rounding alone.
+ANCHORS = ("reduced", "real")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
     """``difference`` = b - a, with its error and interval; ``reason`` where there is none.
 
+    That of two scores is the difference of the unclipped ones, whose error it has.
+
     Attributes:
-        pairing: "paired" where image i of both was made from the same prompt and noise, else "unpaired".
+        pairing: "paired" where image i of both was made from the same prompt and noise, else "unpaired"; where the
+            number could be paired but these two runs cannot, ``reason`` says why.
     """
 
     model: str
@@ -41,6 +39,7 @@ class Difference:
     b: float | None
     difference: float | None = None
     se: float | None = None
+    se_method: str | None = None
     ci: tuple[float, float] | None = None
     pairing: Literal["paired", "unpaired"] | None = None
     verdict: Verdict = "ok"
@@ -52,8 +51,9 @@ def compare(a: Run, b: Run) -> list[Difference]:
     rows_a = {(row.model, row.metric): row for row in a.rows}
     rows_b = {(row.model, row.metric): row for row in b.rows}
     keys = dict.fromkeys([*rows_a, *rows_b])
+    pairing = Pairing(a, b)
     return [
-        _compare(a, b, model, metric, rows_a.get((model, metric)), rows_b.get((model, metric)))
+        _compare(pairing, model, metric, rows_a.get((model, metric)), rows_b.get((model, metric)))
         for model, metric in keys
     ]
 
@@ -71,29 +71,30 @@ def identity(run: Run, row: MetricRow) -> dict[str, Any]:
         keys = run.record.keys.get(row.model, {})
         for kind in ("execution", "hardware"):
             fields |= {f"{kind}.{k}": v for k, v in keys.get(kind, {}).get("fields", {}).items()}
+    fields |= {name: f"{row.params[name]:.6g}" for name in ANCHORS if row.params.get(name) is not None}
     return fields | {name: row.params[name] for name in IDENTITY_PARAMS if name in row.params}
 
 
-def _compare(run_a: Run, run_b: Run, model: str, metric: str, a: MetricRow | None, b: MetricRow | None) -> Difference:
+def _compare(pairing: Pairing, model: str, metric: str, a: MetricRow | None, b: MetricRow | None) -> Difference:
     values = {"model": model, "metric": metric, "a": a.value if a else None, "b": b.value if b else None}
     if a is None or b is None:
         return Difference(**values, verdict="MISSING", reason=f"only in {'b' if a is None else 'a'}")  # type: ignore[arg-type]
     for name, row in (("a", a), ("b", b)):
         if row.value is None:
             return Difference(**values, verdict="MISSING", reason=f"{name}: {row.reason}")  # type: ignore[arg-type]
-    differing = _differing(identity(run_a, a), identity(run_b, b))
+    differing = _differing(identity(pairing.a, a), identity(pairing.b, b))
     if differing:
         return Difference(**values, verdict="INCOMPARABLE", reason="; ".join(differing))  # type: ignore[arg-type]
-    paired = _paired(run_a, run_b, a, b)
-    estimate = paired if paired is not None else _unpaired(a, b)
+    estimate, in_pairs, reason = _difference(*pairing.sides(a, b))
     return Difference(
         **values,  # type: ignore[arg-type]
         difference=estimate.value,
         se=estimate.se,
+        se_method=estimate.se_method,
         ci=estimate.interval(),
-        pairing="paired" if paired is not None else "unpaired",
+        pairing="paired" if in_pairs else "unpaired",
         verdict="ok" if estimate.value is not None else "MISSING",
-        reason=estimate.reason,
+        reason=estimate.reason or reason,
     )
 
 
@@ -101,57 +102,18 @@ def _differing(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
     return [f"{name}: {a.get(name)} against {b.get(name)}" for name in {**a, **b} if a.get(name) != b.get(name)]
 
 
-def _unpaired(a: MetricRow, b: MetricRow) -> Estimate:
+def _difference(a: Estimate, b: Estimate, obstacle: str | None) -> tuple[Estimate, bool, str | None]:
+    """Returns b - a, whether it is paired, and if not, what stood in the way; None where nothing could be paired."""
+    if obstacle is None and a.replicates:
+        try:
+            return paired(a, b), True, None
+        except UserError as error:
+            obstacle = str(error)
+    return _unpaired(a, b), False, None if obstacle is None else f"unpaired: {obstacle}"
+
+
+def _unpaired(a: Estimate, b: Estimate) -> Estimate:
     assert a.value is not None and b.value is not None
     se = None if a.se is None or b.se is None else math.hypot(a.se, b.se)
     method = "none" if se is None else "difference"
-    return Estimate(value=b.value - a.value, se=se, se_method=method, n=min(a.n or 0, b.n or 0))
-
-
-def _paired(run_a: Run, run_b: Run, a: MetricRow, b: MetricRow) -> Estimate | None:
-    """Returns the difference over common images, None where this metric has no values image by image."""
-    influence_a, influence_b = (_influence(run, row) for run, row in ((run_a, a), (run_b, b)))
-    if influence_a is None and a.metric not in PER_IMAGE:
-        return None
-    samples_a, samples_b = _samples(run_a, a), _samples(run_b, b)
-    order = samples_b.index.get_indexer(samples_a.index)
-    if len(samples_a) != len(samples_b) or (order < 0).any():
-        return missing("the images of the two runs have different keys", n=0)
-    if influence_a is not None and influence_b is not None:
-        assert a.value is not None and b.value is not None
-        return paired_influence(a.value, b.value, influence_a, influence_b[order])
-    per_image = PER_IMAGE.get(a.metric)
-    if per_image is None:
-        return None
-    return paired_difference(per_image(samples_a, a), per_image(samples_b.iloc[order], b))
-
-
-def _samples(run: Run, row: MetricRow) -> pd.DataFrame:
-    samples = run.samples(row.model)
-    return samples[samples["set"] == row.set].set_index("key")
-
-
-def _influence(run: Run, row: MetricRow) -> NDArray[np.float64] | None:
-    path = run.folder.influence(row.model)
-    return read_arrays(path).get(row.metric) if path.is_file() else None
-
-
-def _column(name: str) -> Callable[[pd.DataFrame, MetricRow], NDArray[np.float64]]:
-    return lambda samples, _: np.asarray(samples[name], dtype=np.float64)
-
-
-def _right(samples: pd.DataFrame, _: MetricRow) -> NDArray[np.float64]:
-    right = [np.asarray(samples[f"read_{name}"] == samples[f"target_{name}"]) for name in CAPTIONED]
-    return np.asarray(np.logical_and.reduce(right), dtype=np.float64)
-
-
-def _off(samples: pd.DataFrame, row: MetricRow) -> NDArray[np.float64]:
-    return np.asarray(samples["residual"] > row.params["threshold"], dtype=np.float64)
-
-
-PER_IMAGE: dict[str, Callable[[pd.DataFrame, MetricRow], NDArray[np.float64]]] = {
-    "clip_score": _column("clip_score"),
-    "residual": _column("residual"),
-    "prompt_accuracy": _right,
-    "off_manifold": _off,
-}
+    return Estimate(value=b.value - a.value, se=se, se_method=method, n=min(a.n, b.n))

@@ -13,13 +13,14 @@ from trilemma.data import scenes
 from trilemma.errors import UserError
 from trilemma.metrics.agreement import clip_score, mean_residual, off_manifold_rate, prompt_accuracy
 from trilemma.metrics.copying import CopyTest, copy_test, nearest_distances
-from trilemma.metrics.frechet import frechet_distance, influence, moments
+from trilemma.metrics.frechet import frechet_distance, moments
 from trilemma.metrics.inception_score import inception_score_of_factors, inception_score_of_logits
 from trilemma.metrics.kernel import kernel_distance
 from trilemma.metrics.modes import count_modes, mode_kl, mode_tv, modes_covered
 from trilemma.metrics.prdc import coverage_within, prdc
 from trilemma.metrics.spread import FactorSpread, factor_spread, recalibrate, within_prompt_spread
 from trilemma.runner.anchors import Anchors, Arrays
+from trilemma.runner.per_image import CAPTIONED
 from trilemma.statistics.estimate import Estimate, missing
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 K = 5  # the neighbour that a ball reaches in precision, recall, density and coverage
 FACTOR_SIZES = (len(scenes.SHAPES), len(scenes.COLORS), len(scenes.BACKGROUNDS))
-CAPTIONED = ("shape", "color", "background")
 NO_INCEPTION = "Inception's weights are not at hand"
 
 
@@ -57,10 +57,9 @@ class SetData:
 
 @dataclass(kw_only=True)
 class Evaluation:
-    """All numbers of one model from its images; ``influence`` holds what each image did to a metric."""
+    """All numbers of one model from its images."""
 
     numbers: dict[str, Measured] = field(default_factory=dict)
-    influence: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     copying: CopyTest | None = None
 
     def attempt(self, names: tuple[str, ...], compute: Callable[[], Mapping[str, Measured]]) -> None:
@@ -94,7 +93,7 @@ def evaluate(sets: Mapping[str, SetData], anchors: Anchors) -> Evaluation:
 
 
 def _evaluate_prompted(found: Evaluation, data: SetData, anchors: Anchors) -> None:
-    found.attempt(("fd_scenes",), lambda: _frechet(found, data, anchors))
+    found.attempt(("fd_scenes",), lambda: _frechet(data, anchors))
     found.attempt(("kid",), lambda: _kernel(data, anchors))
     found.attempt(("inception_score",), lambda: _score_of_classes(data))
     found.attempt(("precision", "recall", "density", "coverage"), lambda: _neighbors(data, anchors))
@@ -102,7 +101,7 @@ def _evaluate_prompted(found: Evaluation, data: SetData, anchors: Anchors) -> No
     found.attempt(("prompt_accuracy",), lambda: _accuracy(data))
     found.attempt(("residual",), lambda: {"residual": Measured(estimate=mean_residual(data.column("residual")))})
     found.attempt(("copy_rate",), lambda: _copies(found, data, anchors))
-    found.attempt(("fid", "is_inception"), lambda: _inception(found, data, anchors))
+    found.attempt(("fid", "is_inception"), lambda: _inception(data, anchors))
 
 
 def _evaluate_unconditional(found: Evaluation, data: SetData, anchors: Anchors) -> None:
@@ -117,10 +116,8 @@ def _evaluate_within(found: Evaluation, data: SetData, anchors: Anchors) -> None
     found.attempt((*spreads, "within_prompt_spread"), lambda: _spreads(data, anchors))
 
 
-def _frechet(found: Evaluation, data: SetData, anchors: Anchors) -> dict[str, Measured]:
+def _frechet(data: SetData, anchors: Anchors) -> dict[str, Measured]:
     distance = frechet_distance(data.arrays["features"], anchors.moments)
-    if distance.value is not None:
-        found.influence["fd_scenes"] = influence(data.arrays["features"], anchors.moments)
     return {"fd_scenes": _against_reference(distance, anchors)}
 
 
@@ -166,16 +163,13 @@ def _copies(found: Evaluation, data: SetData, anchors: Anchors) -> dict[str, Mea
     return {"copy_rate": Measured(estimate=found.copying.rate, n_reference=len(training), params=params)}
 
 
-def _inception(found: Evaluation, data: SetData, anchors: Anchors) -> dict[str, Measured]:
+def _inception(data: SetData, anchors: Anchors) -> dict[str, Measured]:
     """FID and IS, where the instruments gave Inception's features and logits (without its bias) for both sides."""
     reference = anchors.arrays("reference")
     if "inception" not in data.arrays or "inception" not in reference:
         nothing = Measured(estimate=missing(NO_INCEPTION, n=len(data)))
         return {"fid": nothing, "is_inception": nothing}
-    real = moments(reference["inception"])
-    distance = frechet_distance(data.arrays["inception"], real)
-    if distance.value is not None:
-        found.influence["fid"] = influence(data.arrays["inception"], real)
+    distance = frechet_distance(data.arrays["inception"], moments(reference["inception"]))
     score = inception_score_of_logits(data.arrays["inception_logits"])
     return {"fid": _against_reference(distance, anchors), "is_inception": Measured(estimate=score)}
 

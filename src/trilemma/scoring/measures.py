@@ -71,9 +71,8 @@ def _frechet_infinity(sides: Comparison, use: MetricUse) -> Number:
 
 def _kernel(sides: Comparison, use: MetricUse) -> Number:
     real_MD = sides.real_features(use.output)
-    return Number(
-        estimate=kernel_distance(sides.generated(use.output), real_MD, **_given(use)), n_reference=len(real_MD)
-    )
+    estimate = kernel_distance(sides.generated(use.output), real_MD, sides.fake.groups, **_given(use))
+    return Number(estimate=estimate, n_reference=len(real_MD))
 
 
 def _cmmd(sides: Comparison, use: MetricUse) -> Number:

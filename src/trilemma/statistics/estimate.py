@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Literal
 
-from trilemma.statistics.intervals import normal_interval, t_interval, wilson_interval
+from trilemma.statistics.intervals import log_interval, normal_interval, t_interval, wilson_interval
+from trilemma.statistics.replicates import Replicates
+from trilemma.statistics.standard_error import combined
 
 Status = Literal["ok", "failed", "skipped", "nan", "withheld"]
+Scale = Literal["linear", "log"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,27 +26,63 @@ class Estimate:
             those that sum within clusters first end in "_clustered".
         n: samples that went in.
         degrees_of_freedom: of the standard error; None means normal quantiles.
+        scale: on which the number scatters evenly, and so the one that its interval lives on.
         status: "ok", or why there is no value.
         reason: one sentence for people: why there is no value, or what the standard error leaves out.
+        replicates: the independent sources of the standard error, for comparisons in pairs; none where none are known.
     """
 
     value: float | None
     se: float | None
     se_method: str
     n: int
-    degrees_of_freedom: int | None = None
+    degrees_of_freedom: float | None = None
+    scale: Scale = "linear"
     status: Status = "ok"
     reason: str | None = None
+    replicates: tuple[Replicates, ...] = field(default=(), compare=False, repr=False)
 
     def interval(self, level: float = 0.95) -> tuple[float, float] | None:
-        """Returns the two-sided interval: Wilson for "binomial", else Student's t, else normal; None without an SE."""
+        """Returns the two-sided interval: Wilson for "binomial", else Student's t, else normal; None without an SE.
+
+        On the log scale it is value · exp(± t · se/value): it stays above 0 and reaches farther up than down. An error
+        as large as the value says nothing of its logarithm; there the interval is that of the linear scale.
+        """
         if self.value is None or self.se is None:
             return None
         if self.se_method == "binomial":
             return wilson_interval(self.value, self.n, level)
+        if self.scale == "log" and self.se < self.value:
+            return log_interval(self.value, self.se, self.degrees_of_freedom or math.inf, level)
         if self.degrees_of_freedom is None:
             return normal_interval(self.value, self.se, level)
         return t_interval(self.value, self.se, self.degrees_of_freedom, level)
+
+
+def estimate_from(
+    value: float,
+    *sources: Replicates,
+    se_method: str,
+    n: int,
+    scale: Scale = "linear",
+    reason: str | None = None,
+) -> Estimate:
+    """Returns an estimate whose standard error is that of independent sources, or none where one has too few units."""
+    errors = [source.error() for source in sources]
+    known = [error for error in errors if error is not None]
+    if len(known) < len(sources):
+        return Estimate(value=value, se=None, se_method="none", n=n, reason=reason, replicates=sources)
+    error = combined(known)
+    return Estimate(
+        value=value,
+        se=error.se,
+        se_method=se_method,
+        n=n,
+        degrees_of_freedom=error.degrees_of_freedom,
+        scale=scale,
+        reason=reason,
+        replicates=sources,
+    )
 
 
 def missing(reason: str, *, n: int, status: Status = "skipped") -> Estimate:

@@ -11,6 +11,9 @@ import math
 from trilemma.errors import UserError
 from trilemma.statistics.distributions import normal_quantile, t_quantile
 
+LARGEST_EXPONENT = 700.0
+"""Of a power of e that a float still holds."""
+
 
 def normal_interval(value: float, se: float, level: float = 0.95) -> tuple[float, float]:
     """Returns value ± z·se."""
@@ -18,10 +21,16 @@ def normal_interval(value: float, se: float, level: float = 0.95) -> tuple[float
     return value - half, value + half
 
 
-def t_interval(value: float, se: float, degrees_of_freedom: int, level: float = 0.95) -> tuple[float, float]:
+def t_interval(value: float, se: float, degrees_of_freedom: float, level: float = 0.95) -> tuple[float, float]:
     """Returns value ± t·se with Student's t at ``degrees_of_freedom``."""
     half = t_quantile(_upper(level), degrees_of_freedom) * se
     return value - half, value + half
+
+
+def log_interval(value: float, se: float, degrees_of_freedom: float, level: float = 0.95) -> tuple[float, float]:
+    """Returns value · exp(± t·se/value), the interval of a positive number whose logarithm scatters evenly."""
+    reach = math.exp(min(t_quantile(_upper(level), degrees_of_freedom) * se / value, LARGEST_EXPONENT))
+    return value / reach, value * reach
 
 
 def wilson_interval(proportion: float, n: int, level: float = 0.95) -> tuple[float, float]:

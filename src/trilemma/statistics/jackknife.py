@@ -7,14 +7,14 @@ Source: P. S. Kott, "The delete-a-group jackknife", Journal of Official Statisti
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trilemma.errors import UserError
-from trilemma.statistics.estimate import Estimate
+from trilemma.statistics.estimate import Estimate, estimate_from
+from trilemma.statistics.replicates import Replicates
 
 GROUPS = 20
 
@@ -51,19 +51,14 @@ def delete_each_group(
     return np.array([statistic(labels_N != group) for group in range(groups)], dtype=np.float64)
 
 
-def jackknife_se(left_out_G: ArrayLike) -> float:
-    """Returns the standard error from the G values with one group left out."""
-    values_G = np.asarray(left_out_G, dtype=np.float64)
-    groups = len(values_G)
-    return math.sqrt((groups - 1) / groups * float(np.sum((values_G - values_G.mean()) ** 2)))
+def jackknife_estimate(
+    value: float, left_out_G: ArrayLike, n: int, *, clustered: bool = False, cut: str = ""
+) -> Estimate:
+    """Returns the estimate ``value`` with the standard error of its left-out values.
 
-
-def jackknife_estimate(value: float, left_out_G: ArrayLike, n: int, *, clustered: bool = False) -> Estimate:
-    """Returns the estimate ``value`` with the standard error of its left-out values."""
-    return Estimate(
-        value=float(value),
-        se=jackknife_se(left_out_G),
-        se_method="group_jackknife_clustered" if clustered else "group_jackknife",
-        n=n,
-        degrees_of_freedom=len(np.asarray(left_out_G)) - 1,
-    )
+    Args:
+        cut: the ``fingerprint`` of the group labels.
+    """
+    replicates = Replicates(kind="left_out", values_U=np.asarray(left_out_G, dtype=np.float64), cut=cut)
+    method = "group_jackknife_clustered" if clustered else "group_jackknife"
+    return estimate_from(float(value), replicates, se_method=method, n=n)

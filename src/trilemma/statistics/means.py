@@ -12,11 +12,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trilemma.errors import UserError
-from trilemma.statistics.estimate import Estimate, too_few
+from trilemma.statistics.estimate import Estimate, estimate_from, too_few
+from trilemma.statistics.replicates import Replicates, fingerprint
 
 
-def mean_estimate(values: ArrayLike, clusters: ArrayLike | None = None) -> Estimate:
-    """Returns the mean of ``values`` (N,) with its standard error; ``clusters`` (N,) labels what belongs together.
+def mean_estimate(values: ArrayLike, clusters: ArrayLike | None = None, *, names: ArrayLike | None = None) -> Estimate:
+    """Returns the mean of ``values`` (N,) with its standard error.
+
+    Args:
+        clusters: (N,) labels of what belongs together.
+        names: (N,) what the values are of, such as prompts, where that is not the same for every model.
 
     Raises:
         UserError: values that are not finite, or labels of another length.
@@ -24,14 +29,8 @@ def mean_estimate(values: ArrayLike, clusters: ArrayLike | None = None) -> Estim
     values_N = finite_vector(values, "values")
     if len(values_N) == 0:
         return too_few(0, needed=1)
-    se, units = standard_error_of_mean(values_N, clusters)
-    return Estimate(
-        value=float(values_N.mean()),
-        se=se,
-        se_method=method_name("mean", clusters) if se is not None else "none",
-        n=len(values_N),
-        degrees_of_freedom=units - 1 if se is not None else None,
-    )
+    method = method_name("mean", clusters)
+    return estimate_from(float(values_N.mean()), _parts(values_N, clusters, names), se_method=method, n=len(values_N))
 
 
 def proportion_estimate(successes: ArrayLike, clusters: ArrayLike | None = None) -> Estimate:
@@ -43,27 +42,25 @@ def proportion_estimate(successes: ArrayLike, clusters: ArrayLike | None = None)
     if n == 0:
         return too_few(0, needed=1)
     share = float(flags_N.mean())
-    return Estimate(value=share, se=math.sqrt(share * (1 - share) / n), se_method="binomial", n=n)
+    se = math.sqrt(share * (1 - share) / n)
+    return Estimate(value=share, se=se, se_method="binomial", n=n, replicates=(_parts(flags_N, None, None),))
 
 
-def standard_error_of_mean(values_N: NDArray[np.float64], clusters: ArrayLike | None) -> tuple[float | None, int]:
-    """Returns the standard error of the mean (None with fewer than two units) and the number of independent units."""
-    deviations_N = values_N - values_N.mean()
-    sums_G = deviations_N if clusters is None else cluster_sums(deviations_N, clusters)
-    units = len(sums_G)
-    if units < 2:
-        return None, units
-    variance = units / (units - 1) * float(np.sum(sums_G**2)) / len(values_N) ** 2
-    return math.sqrt(variance), units
+def unit_values(values_N: NDArray[np.float64], clusters: ArrayLike | None) -> NDArray[np.float64]:
+    """Returns a value for each independent unit, float64 (U,), whose mean is that of ``values_N``.
 
-
-def cluster_sums(values_N: NDArray[np.float64], clusters: ArrayLike) -> NDArray[np.float64]:
-    """Returns the sum of the values in each cluster, float64 (G,)."""
+    Without clusters these are the values; else each stands for the summed deviations of its cluster, in the order of
+    the sorted labels.
+    """
+    if clusters is None:
+        return values_N
     labels_N = np.asarray(clusters)
     if labels_N.shape != values_N.shape:
         raise UserError(f"There are {values_N.shape} values but {labels_N.shape} cluster labels.")
     _, positions_N = np.unique(labels_N, return_inverse=True)
-    return np.bincount(positions_N, weights=values_N).astype(np.float64)
+    sums_U = np.bincount(positions_N, weights=values_N - values_N.mean())
+    units_U: NDArray[np.float64] = values_N.mean() + sums_U * (len(sums_U) / len(values_N))
+    return units_U
 
 
 def finite_vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -79,3 +76,10 @@ def finite_vector(values: ArrayLike, name: str) -> NDArray[np.float64]:
 def method_name(method: str, clusters: ArrayLike | None) -> str:
     """Returns the name of a standard error, marked when it is clustered."""
     return method if clusters is None else f"{method}_clustered"
+
+
+def _parts(values_N: NDArray[np.float64], clusters: ArrayLike | None, names: ArrayLike | None) -> Replicates:
+    units_U = unit_values(values_N, clusters)
+    named = np.unique(np.asarray(clusters)) if names is None and clusters is not None else names
+    cut = "" if named is None else fingerprint(np.asarray(named))
+    return Replicates(kind="parts", values_U=units_U, cut=cut)

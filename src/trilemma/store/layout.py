@@ -45,8 +45,12 @@ class RunFolder:
         """Arrays in the row order of :meth:`samples`."""
         return self.path / "features" / f"{model}.npz"
 
+    def replicates(self, model: str) -> Path:
+        """What the errors of a model's numbers are made of: by it two runs are compared in pairs."""
+        return self.path / "replicates" / f"{model}.npz"
+
     def influence(self, model: str) -> Path:
-        """How much each image moved a metric, in the row order of its set: what pairs two runs image by image."""
+        """What older runs have instead: each image's influence on a Fréchet distance, in the row order of its set."""
         return self.path / "influence" / f"{model}.npz"
 
     def timings(self, model: str) -> Path:

@@ -1,0 +1,83 @@
+"""What two runs keep of their samples, so that a number of one can be paired with that of the other."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from trilemma.runner.per_image import PER_IMAGE
+from trilemma.statistics.estimate import Estimate
+from trilemma.statistics.replicates import Replicates
+from trilemma.store.arrays import read_arrays
+from trilemma.store.metric_rows import MetricRow
+from trilemma.store.replicates import Sources, read_replicates
+from trilemma.store.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Pairing:
+    """Two runs; every file is read once."""
+
+    def __init__(self, a: Run, b: Run) -> None:
+        self.a, self.b = a, b
+        self._samples = cache(_samples)
+        self._replicates = cache(_replicates)
+
+    def sides(self, a: MetricRow, b: MetricRow) -> tuple[Estimate, Estimate, str | None]:
+        """Returns both numbers, and what keeps them from being paired; None where nothing does."""
+        before, after = self._estimate(self.a, a), self._estimate(self.b, b)
+        return before, after, self._obstacle(a, b, bool(before.replicates), bool(after.replicates))
+
+    def _estimate(self, run: Run, row: MetricRow) -> Estimate:
+        """Of a score, the unclipped one: the clipped ends of the scale would hide what changed."""
+        return Estimate(
+            value=row.params.get("unclipped", row.value),
+            se=row.se,
+            se_method=row.se_method or "none",
+            n=row.n or 0,
+            replicates=self._sources(run, row),
+        )
+
+    def _sources(self, run: Run, row: MetricRow) -> Sources:
+        if row.metric not in PER_IMAGE:
+            return self._replicates(run, row.model).get(row.metric, ())
+        samples = self._rows(run, row)
+        if samples is None:
+            return ()
+        return (Replicates(kind="parts", values_U=PER_IMAGE[row.metric](samples, row.params)),)
+
+    def _obstacle(self, a: MetricRow, b: MetricRow, has_a: bool, has_b: bool) -> str | None:
+        if not (has_a or has_b or a.metric in PER_IMAGE):
+            return None
+        rows = [self._rows(run, row) for run, row in ((self.a, a), (self.b, b))]
+        for name, has, samples in (("a", has_a, rows[0]), ("b", has_b, rows[1])):
+            if samples is None:
+                return f"the record of {name} keeps no sample rows"
+            if not has:
+                return f"the record of {name} keeps nothing to pair this number by"
+        before, after = rows
+        assert before is not None and after is not None
+        if before["key"].tolist() != after["key"].tolist():
+            return "the images of the two runs have different keys"
+        return None
+
+    def _rows(self, run: Run, row: MetricRow) -> pd.DataFrame | None:
+        """Returns the sample rows that a number is of, or None where the record no longer has them."""
+        samples = self._samples(run, row.model)
+        return samples if samples is None or row.set is None else samples[samples["set"] == row.set]
+
+
+def _samples(run: Run, model: str) -> pd.DataFrame | None:
+    return run.samples(model) if run.folder.samples(model).is_file() else None
+
+
+def _replicates(run: Run, model: str) -> dict[str, Sources]:
+    """Older runs keep influence values alone, without halves."""
+    path, older = run.folder.replicates(model), run.folder.influence(model)
+    if path.is_file():
+        return read_replicates(path)
+    if older.is_file():
+        return {name: (Replicates(kind="influence", values_U=psi_N),) for name, psi_N in read_arrays(older).items()}
+    return {}
