@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -91,21 +92,61 @@ class SpeedSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Allowance:
+    """How much worse a metric may become before it counts: the larger of a share of the baseline and a number."""
+
+    relative: float = 0.0
+    absolute: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("relative", "absolute"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise UserError(f"must be a number of 0 or more, got {value}.", where=name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """What a candidate must not make worse.
+
+    Attributes:
+        metrics: the gated metrics; of the others a gate says nothing.
+        exact_images: whether images must be the baseline's, byte by byte, where the numeric environment is the same.
+        margins: by metric, in the place of the suite's own.
+    """
+
+    metrics: tuple[str, ...] = ()
+    exact_images: bool = False
+    margins: dict[str, Allowance] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(set(self.metrics)) != len(self.metrics):
+            raise UserError("names a metric twice.", where="metrics")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """A benchmark: data, sets, the networks that measure, metrics and the timing."""
+    """A benchmark: data, sets, the networks that measure, metrics, the timing, and what a gate looks at.
+
+    Attributes:
+        extractors, reference: both or neither. Without them no network measures the images and no real image is
+            looked at: what is left are the images' digests, and what is counted.
+        speed: without it nothing is timed.
+    """
 
     name: str
     version: int
     title: str
     resolution: int
     sets: tuple[SampleSet, ...]
-    extractors: Extractors
     metrics: tuple[str, ...]
+    extractors: Extractors | None = None
     data: str = "scenes"
     models: tuple[str, ...] = ()
     batch_size: int = 64
-    reference: Reference = field(default_factory=Reference)
-    speed: SpeedSpec = field(default_factory=SpeedSpec)
+    reference: Reference | None = None
+    speed: SpeedSpec | None = None
+    gate: Gate = field(default_factory=Gate)
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -114,11 +155,12 @@ class Protocol:
             raise UserError("a protocol needs sets, each with a name of its own.", where="sets")
         if self.batch_size < 1 or self.resolution < 1:
             raise UserError('"batch_size" and "resolution" must be at least 1.')
-
-    @property
-    def reference_images(self) -> int:
-        """The number of real images that model's images are compared with."""
-        return self.reference.images
+        if (self.extractors is None) != (self.reference is None):
+            raise UserError("[extractors] and [reference] belong together: give both, or neither.")
+        if self.metrics and self.extractors is None:
+            raise UserError(
+                "these are measured by networks: [extractors] and [reference] are missing.", where="metrics"
+            )
 
 
 def load_protocol(path: Path) -> Protocol:

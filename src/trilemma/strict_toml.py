@@ -66,7 +66,7 @@ def _dump_value(value: Any) -> Any:
         return dump(value)
     if isinstance(value, tuple):
         return [_dump_value(item) for item in value]
-    return dict(value) if isinstance(value, dict) else value
+    return {key: _dump_value(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _fields(kind: type) -> tuple[dataclasses.Field[Any], ...]:

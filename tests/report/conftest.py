@@ -126,7 +126,7 @@ def facts(models: list[str]) -> dict[str, Any]:
     counts = {name: {"planned": 6144, "done": 6144, "failed": 0} for name in models}
     counts["broken"] = {"planned": 6144, "done": 640, "failed": 0}
     return {
-        "schema": "trilemma.run/1", "run_id": "20270101T000000Z-abc123", "identity": "a" * 64, "status": "complete",
+        "schema": "trilemma.run/2", "run_id": "20270101T000000Z-abc123", "identity": "a" * 64, "status": "complete",
         "created": "2027-01-01T00:00:00Z", "ended": "2027-01-01T00:07:12Z",
         "spec": {"protocol": PROTOCOL, "samples": None, "seed": 0, "device": "cpu"},
         "models": {name: {"status": "done"} for name in models},

@@ -70,7 +70,7 @@ def test_statement_names_protocol_sizes_and_machine(run_folder: Path) -> None:
         ({"errors": {}, "status": "cancelled"}, ["Cancelled"]),
         ({"errors": {}, "status": "started"}, ["Unfinished"]),
         ({"errors": {}, "partial": True}, ["Partial sets"]),
-        ({"errors": {"reference": {"type": "E", "message": "m"}}}, ["No reference"]),
+        ({"errors": {}, "error": {"type": "E", "message": "m"}}, ["No numbers"]),
         ({"status": "failed", "partial": True}, ["Failed", "Partial sets", "1 model failed"]),
     ],
 )

@@ -83,9 +83,8 @@ def test_failures_hide_nothing(run_folder: Path) -> None:
 
 
 def test_failure_of_the_reference_is_reported(make_run: Callable[..., Path]) -> None:
-    errors = {"reference": {"type": "KilledError", "message": "killed by SIGKILL"}}
-    run = load(make_run(errors=errors))
-    assert ("reference", "the whole worker", "KilledError: killed by SIGKILL") in tables.failures(run)
+    run = load(make_run(error={"type": "KilledError", "message": "killed by SIGKILL"}))
+    assert ("run", "the whole run", "KilledError: killed by SIGKILL") in tables.failures(run)
     assert "reference" not in run.models
 
 

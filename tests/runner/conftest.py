@@ -50,6 +50,7 @@ budget_seconds = 5.0
 MODELS = {
     "tiny": "",
     "loud": "[knobs]\ncontrast = 3.0",
+    "linear": "[options]\nwidth = 4",
     "slow": "[options]\nsleep = 0.15",
     "crashing": "[options]\ncrash_after = 40",
     "dying": "[options]\ndie_after = 40",

@@ -85,6 +85,8 @@ def test_nothing_is_made_twice(interrupted: tuple[Path, str]) -> None:
     by_batch = samples.groupby(["set", "batch"], sort=False)["worker"].agg(["nunique", "first"])
     assert (by_batch["nunique"] == 1).all()
     assert by_batch["first"].nunique() == 3
+    assert sorted(samples["attempt"].unique()) == [1, 2, 3]
+    assert (samples.groupby("attempt")["worker"].nunique() == 1).all()
     changes = (by_batch["first"] != by_batch["first"].shift()).sum()
     assert changes == 3  # each attempt goes on where the one before it was left
 

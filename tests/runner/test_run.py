@@ -16,7 +16,9 @@ from PIL import Image
 
 from trilemma.errors import UserError
 from trilemma.metrics.catalog import METRICS
+from trilemma.protocol import Allowance, Gate
 from trilemma.runner.run import ReferenceFailed, Request
+from trilemma.store.digests import verify
 from trilemma.store.run import Run
 
 
@@ -34,6 +36,9 @@ def test_the_record_says_how_it_ended(finished: Run) -> None:
     assert record.keys["tiny"]["hardware"]["fields"]["device"] == "cpu"
     assert record.cards["crashing"]["options"] == {"crash_after": 40}
     assert record.models["tiny"]["info"]["parameters"] == 7
+    assert record.executor["kind"] == "local" and record.host["gpus"] == []
+    assert record.models["tiny"]["flops"]["per_image"] is None
+    assert record.files == {}  # it can still be continued
     assert not finished.folder.lock.exists()
 
 
@@ -49,7 +54,7 @@ def test_a_good_model_has_every_metric_of_the_protocol(finished: Run) -> None:
     always = {name for name, metric in METRICS.items() if metric.axis in ("score", "speed", "about")}
     assert rows.keys() == {*finished.record.spec["protocol"]["metrics"], *always}
     missing = {name for name, row in rows.items() if row.value is None}
-    assert missing == {"fid"}
+    assert missing == {"fid", "flops_per_image"}
     assert rows["fid"].status == "skipped" and "Inception" in (rows["fid"].reason or "")
     assert rows["evaluations_per_image"].value == 2.0 and rows["parameters"].value == 7.0
     assert rows["fd_scenes"].n == 64 and rows["fd_scenes"].n_reference == 160
@@ -67,8 +72,10 @@ def test_pandas_alone_reads_the_record(finished: Run) -> None:
     assert samples.loc[samples["prompt"] != "", "clip_score"].notna().all()
     assert samples["key"].is_unique and (samples["status"] == "ok").all()
     assert samples["image_sha256"].nunique() == 224
+    assert set(samples["attempt"]) == {1} and samples["node"].nunique() == 1 and set(samples["height"]) == {32}
     timings = pd.read_parquet(path / "timings" / "tiny.parquet")
     assert set(timings["scenario"]) == {"load", "first_call", "warmup", "single_stream", "offline"}
+    assert set(timings["session"]) == {f"{path.name}/1"} and set(timings["replicate"]) == {0}
     reference = pd.read_parquet(path / "timings" / "reference.parquet")
     assert set(reference["scenario"]) == {"warmup", "reference_decoder"}
     events = pd.read_json(path / "events.jsonl", lines=True)
@@ -113,12 +120,18 @@ def test_another_run_gives_the_same_images_and_reads_the_cache(finished: Run, se
         ({"seed": -1}, "--seed"),
         ({"cards": ()}, "no model is named"),
         ({"samples": 0}, "--samples"),
+        ({"gate": Gate(metrics=("fid", "fiid"))}, 'small: gate.metrics: There is no metric "fiid". Did you mean "fid"'),
+        ({"gate": Gate(margins={"kidd": Allowance()})}, 'small: gate.margins: There is no metric "kidd"'),
+        ({"metrics": ("kidd",)}, "small: metrics: There is no metric"),
     ],
 )
 def test_a_request_that_makes_no_sense_starts_nothing(
     driver: ModuleType, root: Path, cache: Path, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
-    request: Request = replace(driver.request(root, tmp_path, cache, "tiny"), **changes)
+    request: Request = driver.request(root, tmp_path, cache, "tiny")
+    inside = {name: value for name, value in changes.items() if name in ("gate", "metrics")}
+    outside = {name: value for name, value in changes.items() if name not in inside}
+    request = replace(request, protocol=replace(request.protocol, **inside), **outside)
     from rich.console import Console
 
     from trilemma.runner.display import Display
@@ -138,7 +151,35 @@ def test_without_real_images_the_run_ends_at_once(
     (path,) = (tmp_path / "runs").iterdir()
     record = Run(path).record
     assert record.status == "failed" and record.models["tiny"]["status"] == "waiting"
+    assert record.error is not None and "nothing_there" in record.error["message"] and record.errors == {}
     assert issubclass(ReferenceFailed, RuntimeError)
+
+
+def test_a_bug_of_ours_ends_the_run_with_what_it_was(
+    driver: ModuleType, root: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("ours")
+
+    monkeypatch.setattr("trilemma.runner.assemble.assemble", fail)
+    with pytest.raises(AssertionError, match="ours"):
+        driver.drive(root, tmp_path, cache, "tiny", samples=20)
+    (path,) = tmp_path.iterdir()
+    record = Run(path).record
+    assert record.status == "failed" and record.error is not None and record.error["type"] == "AssertionError"
+    assert record.models["tiny"]["status"] == "done" and record.files == {}
+    monkeypatch.undo()
+    again: Run = driver.drive(root, tmp_path, cache, "tiny", samples=20)
+    assert again.record.status == "complete" and again.record.error is None and again.record.run_id == path.name
+    verify(again)
+
+
+def test_a_run_that_confirms_another_is_a_run_of_its_own(
+    driver: ModuleType, root: Path, cache: Path, tmp_path: Path
+) -> None:
+    first = driver.drive(root, tmp_path, cache, "tiny", samples=20)
+    second = driver.drive(root, tmp_path, cache, "tiny", samples=20, parent_run_id=first.record.run_id)
+    assert second.record.parent_run_id == first.record.run_id and second.record.identity != first.record.identity
 
 
 def test_the_parent_imports_no_torch() -> None:

@@ -62,4 +62,16 @@ def test_a_column_that_is_not_declared_is_refused(tmp_path: Path) -> None:
 
 def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
     write_rows(tmp_path / "t.parquet", TIMINGS, [])
-    assert list(read_frame(tmp_path / "t.parquet").columns) == list(TIMINGS)
+    assert list(read_frame(tmp_path / "t.parquet", TIMINGS).columns) == list(TIMINGS)
+
+
+def test_columns_of_later_versions_are_null_in_older_files(tmp_path: Path) -> None:
+    write_rows(tmp_path / "t.parquet", {"model": "string", "call": "int64"}, [{"model": "m", "call": 3}])
+    frame = read_frame(tmp_path / "t.parquet", TIMINGS)
+    assert list(frame.columns) == list(TIMINGS) and frame["call"].tolist() == [3] and frame["wall_ns"].isna().all()
+
+
+def test_a_column_of_another_type_is_damage(tmp_path: Path) -> None:
+    write_rows(tmp_path / "t.parquet", {"call": "string"}, [{"call": "third"}])
+    with pytest.raises(UserError, match="damaged"):
+        read_frame(tmp_path / "t.parquet", TIMINGS)

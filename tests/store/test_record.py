@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from trilemma.store.run import Run, find_run
 
 def record(run_id: str = "20260101-000000-aa") -> Record:
     return Record(run_id=run_id, identity="i", created="2026-01-01", spec={"seed": 1}, models={"gan": {}, "var": {}})
+
+
+def stored(**changes: Any) -> str:
+    return json.dumps(asdict(record()) | changes)
 
 
 def row(**others: Any) -> MetricRow:
@@ -39,9 +44,19 @@ def test_a_record_comes_back_and_later_fields_are_ignored(tmp_path: Path) -> Non
         ("", "damaged"),
         ("{", "damaged"),
         ("[]", "damaged"),
-        ('{"schema": "trilemma.run/2"}', 'cannot read the schema "trilemma.run/2"'),
+        ('{"schema": "trilemma.run/3"}', 'cannot read the schema "trilemma.run/3".*A newer version'),
         ("{}", "cannot read the schema"),
+        ('{"schema": []}', "cannot read the schema"),
         (f'{{"schema": "{SCHEMA}"}}', "damaged"),
+        (stored(models=[]), 'damaged: "models" is not what it should be'),
+        (stored(models={"gan": None}), '"models" is not'),
+        (stored(run_id=None), '"run_id" is not'),
+        (stored(partial=0), '"partial" is not'),
+        (stored(attempts=True), '"attempts" is not'),
+        (stored(status="perfect"), '"status" is not'),
+        (stored(files={"metrics.jsonl": 1}), '"files" is not'),
+        (stored(schema="trilemma.run/1", errors=[]), "damaged"),
+        ("[" * 100_000, "damaged"),
     ],
 )
 def test_a_damaged_record_is_loud(tmp_path: Path, text: str, message: str) -> None:
@@ -49,6 +64,26 @@ def test_a_damaged_record_is_loud(tmp_path: Path, text: str, message: str) -> No
     with pytest.raises(UserError, match=message):
         read_record(tmp_path / "run.json")
     assert (tmp_path / "run.json").read_text() == text
+
+
+def test_a_record_cut_anywhere_is_loud(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    record().write(path)
+    whole = path.read_bytes()
+    for end in range(len(whole) - 1):  # the last byte is the end of the line
+        path.write_bytes(whole[:end])
+        with pytest.raises(UserError, match="damaged"):
+            read_record(path)
+
+
+def test_what_ended_a_whole_run_of_schema_1_stood_among_the_models_errors(tmp_path: Path) -> None:
+    lost = {"type": "E", "message": "no real images"}
+    errors = {"reference": lost, "gan": {"type": "E", "message": "lost"}}
+    (tmp_path / "run.json").write_text(stored(schema="trilemma.run/1", errors=errors))
+    read = read_record(tmp_path / "run.json")
+    assert read.error == lost and read.errors.keys() == {"gan"} and read.schema == "trilemma.run/1"
+    read.write(tmp_path / "run.json")
+    assert read_record(tmp_path / "run.json").schema == SCHEMA
 
 
 def test_metric_rows_come_back_and_pandas_alone_reads_them(tmp_path: Path) -> None:
@@ -80,6 +115,19 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(UserError, match=r"metrics\.jsonl:2: this line of the record is damaged"):
         read_metrics(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe"])
+def test_metrics_that_are_no_text_are_damaged(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "metrics.jsonl").write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        read_metrics(tmp_path / "metrics.jsonl")
+
+
+def test_a_reason_may_hold_any_character(tmp_path: Path) -> None:
+    rows = [row(value=None, status="failed", reason="a\u2028b\x85c\nd")]
+    write_metrics(tmp_path / "metrics.jsonl", rows)
+    assert read_metrics(tmp_path / "metrics.jsonl") == rows
 
 
 def test_events_keep_their_order(tmp_path: Path) -> None:

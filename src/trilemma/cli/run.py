@@ -95,14 +95,14 @@ def _measure(request: Request, *, quiet: bool) -> Run:
 
 
 def _tell(finished: Run, *, json: bool) -> None:
-    from trilemma.cli.table import run_as_json, score_table
+    from trilemma.cli.table import run_as_json, summary_table
     from trilemma.report import write_report
 
     page = write_report(finished.folder.path)
     if json:
         print_json(run_as_json(finished) | {"report": str(page)})
     console = people()
-    console.print(score_table(finished))
+    console.print(summary_table(finished))
     for model, error in finished.record.errors.items():
         console.print(f"{model} failed: {error['type']}: {error['message']}", markup=False)
     console.print(f"Run:    {finished.folder.path}", soft_wrap=True, markup=False)

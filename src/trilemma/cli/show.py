@@ -21,7 +21,7 @@ def show(
 
     Example: trilemma show latest --all
     """
-    from trilemma.cli.table import metric_table, run_as_json, score_table
+    from trilemma.cli.table import metric_table, run_as_json, summary_table
     from trilemma.store.run import Run, find_run
 
     found = Run(find_run(run, runs_folder(root, out)))
@@ -30,6 +30,6 @@ def show(
         return
     console = people()
     console.print(f"{found.record.run_id}: {found.record.status}", markup=False)
-    console.print(metric_table(found) if all_metrics else score_table(found))
+    console.print(metric_table(found) if all_metrics else summary_table(found))
     for model, error in found.record.errors.items():
         console.print(f"{model} failed: {error['type']}: {error['message']}", markup=False)

@@ -28,6 +28,12 @@ BESIDE = {
 }
 
 
+def summary_table(run: Run) -> Table:
+    """Returns the scores, or every number of a run whose protocol gives none."""
+    scored = any(row.metric in SCORES for row in run.rows)
+    return score_table(run) if scored else metric_table(run)
+
+
 def score_table(run: Run) -> Table:
     """Returns the scores with the raw numbers beside them, one line per model."""
     from rich.box import SIMPLE_HEAD

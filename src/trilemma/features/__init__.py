@@ -37,13 +37,11 @@ def instrument_folder(name: str) -> Path:
 def identity(protocol: Protocol) -> dict[str, str]:
     """Returns role → digest of weights and preprocessing, for the instruments of a protocol; needs no torch.
 
-    Inception is among them where its weights are at hand.
+    Inception is among them where its weights are at hand. A protocol without networks gets none.
     """
-    names = {
-        "features": protocol.extractors.features,
-        "reader": protocol.extractors.reader,
-        "clip": protocol.extractors.clip,
-    }
+    if protocol.extractors is None:
+        return {}
+    names = vars(protocol.extractors)
     digests = {role: _digest(instrument_folder(name)) for role, name in names.items()}
     inception = inception_file()
     return digests if inception is None else digests | {"inception": file_digest(inception)}

@@ -31,11 +31,14 @@ class Instruments:
                 f"the instruments of Scenes measure 32x32 pictures of scenes, not {protocol.resolution}x"
                 f'{protocol.resolution} of "{protocol.data}".'
             )
+        named = protocol.extractors
+        if named is None:
+            raise UserError("the protocol names no networks that measure.", where=f"{protocol.name}: extractors")
         self.identity = identity(protocol)
         self.device = torch.device(device)
-        self.extractor = load_factor_net(instrument_folder(protocol.extractors.features)).to(self.device)
-        self.reader = load_factor_net(instrument_folder(protocol.extractors.reader)).to(self.device)
-        folder = instrument_folder(protocol.extractors.clip)
+        self.extractor = load_factor_net(instrument_folder(named.features)).to(self.device)
+        self.reader = load_factor_net(instrument_folder(named.reader)).to(self.device)
+        folder = instrument_folder(named.clip)
         clip = CLIPModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
         self.clip = clip.eval().requires_grad_(False).to(self.device)  # type: ignore[no-untyped-call]
         self.tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from trilemma.errors import UserError, suggest
+from trilemma.protocol import Protocol
 
 Axis = Literal["quality", "diversity", "speed", "score", "about"]
 Direction = Literal["lower", "higher", "none"]
@@ -37,11 +38,25 @@ class Metric:
     version: int = 1
 
 
+COUNTERS = ("parameters", "evaluations_per_image", "flops_per_image")
+"""Metrics that are counted: on every machine the same, without error."""
+
+
 def metric(name: str) -> Metric:
     """Returns the metric of this name; raises UserError with a suggestion when there is none."""
     if name not in METRICS:
         raise UserError(f'There is no metric "{name}".', hint=suggest(name, METRICS))
     return METRICS[name]
+
+
+def check_names(protocol: Protocol) -> None:
+    """Raises UserError, naming the key, where a protocol names a metric that there is none of."""
+    gate = protocol.gate
+    for key, names in (("metrics", protocol.metrics), ("gate.metrics", gate.metrics), ("gate.margins", gate.margins)):
+        for name in names:
+            if name not in METRICS:
+                where = f"{protocol.name}: {key}"
+                raise UserError(f'There is no metric "{name}".', where=where, hint=suggest(name, METRICS))
 
 
 # fmt: off
@@ -119,6 +134,8 @@ _ROWS: tuple[tuple[Any, ...], ...] = (
      "Largest memory in use while images are drawn."),
     ("evaluations_per_image", "Evaluations per image", "speed", "lower", "evaluations", None, None,
      "Passes through the network for one image, guidance included."),
+    ("flops_per_image", "Operations per image", "speed", "lower", "FLOPs", None, None,
+     "Floating-point operations of matrix products, convolutions and attention for one image, two per multiply-add."),
     ("parameters", "Parameters", "about", "none", "parameters", None, None,
      "Parameters of all that draws an image."),
 )

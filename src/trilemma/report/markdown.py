@@ -20,18 +20,11 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 def markdown(run: Run) -> str:
     """Returns the report; its figures are expected under ``figures/``."""
-    scores = tables.scores(run)
     blocks = [
         f"# {escape(prose.protocol_title(run))}",
         *(f"> **{escape(stamp.title)}** {escape(stamp.text)}" for stamp in prose.stamps(run)),
         escape(prose.statement(run)),
-        "![Scores of every model on quality, diversity and speed, and pair by pair](figures/trilemma.svg)",
-        "## Scores",
-        "0 to 10, ± one standard error. Scores are clipped to 0–10.",
-        _scores(run, scores),
-        *_absences(scores),
-        "### What each model gives up",
-        "\n".join(f"- {escape(sentence)}" for _, sentence in prose.verdicts(scores)) or "No model took part.",
+        *(_scored(run) if tables.is_scored(run) else []),
         "## Measurements",
         *_measurements(tables.raw_table(run)),
         "## Coverage of the run",
@@ -54,6 +47,19 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---", *["---:"] * (len(header) - 1)]]
     body = [[escape(cell) for cell in row] for row in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in [*lines, *body])
+
+
+def _scored(run: Run) -> list[str]:
+    scores = tables.scores(run)
+    return [
+        "![Scores of every model on quality, diversity and speed, and pair by pair](figures/trilemma.svg)",
+        "## Scores",
+        "0 to 10, ± one standard error. Scores are clipped to 0–10.",
+        _scores(run, scores),
+        *_absences(scores),
+        "### What each model gives up",
+        "\n".join(f"- {escape(sentence)}" for _, sentence in prose.verdicts(scores)) or "No model took part.",
+    ]
 
 
 def _scores(run: Run, scores: pd.DataFrame) -> str:
@@ -82,7 +88,8 @@ def _measurements(raw: tables.RawTable) -> list[str]:
         header = ["Metric", "Unit", "n", *raw.models]
         lines = [[_metric(row), row.unit, row.n, *map(_cell, row.cells)] for row in rows]
         blocks += [f"### {title}", grid([escape(name) for name in header], lines)]
-    return [*blocks, "\n".join(f"{number}. {escape(note)}" for number, note in enumerate(raw.notes, start=1))]
+    notes = "\n".join(f"{number}. {escape(note)}" for number, note in enumerate(raw.notes, start=1))
+    return [*blocks, notes] if notes else blocks
 
 
 def _metric(row: tables.TableRow) -> str:

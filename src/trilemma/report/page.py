@@ -74,7 +74,7 @@ def _content(run: Run) -> dict[str, Any]:
         "run_id": run.record.run_id,
         "statement": prose.statement(run),
         "stamps": prose.stamps(run),
-        "trilemma": _trilemma(scores),
+        "trilemma": _trilemma(scores) if tables.is_scored(run) else None,
         "axes": SCORE_TITLES,
         "score_rows": [_score_row(run, scores, model) for model in run.models],
         "raw": tables.raw_table(run),

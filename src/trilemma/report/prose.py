@@ -86,9 +86,9 @@ def stamps(run: Run) -> list[Stamp]:
         cut = f"--samples {samples}" if samples else "a part of the protocol's images"
         text = f"The sets were cut to {cut}: do not compare these numbers with those of the whole protocol."
         found.append(Stamp(title="Partial sets", text=text))
-    if set(run.record.errors) - set(run.models):
-        text = "The real images could not be measured, so nothing could be compared with them: see the errors below."
-        found.append(Stamp(title="No reference", text=text))
+    if run.record.error is not None:
+        text = f"The run as a whole ended early: {run.record.error['message']}"
+        found.append(Stamp(title="No numbers", text=text))
     if failed:
         text = f"{', '.join(failed)}: see the errors below. The other models are not affected."
         found.append(Stamp(title=f"{_some(len(failed), 'model')} failed", text=text))

@@ -99,6 +99,6 @@ def _samples(folder: RunFolder, model: str) -> list[Path]:
 def _frames(paths: list[Path], columns: Mapping[str, str]) -> pd.DataFrame:
     import pandas as pd
 
-    frames = [read_frame(path).reindex(columns=list(columns)) for path in paths]
+    frames = [read_frame(path, columns) for path in paths]
     filled = [frame for frame in frames if not frame.empty]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(columns))

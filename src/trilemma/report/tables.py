@@ -65,6 +65,11 @@ class RawTable:
     notes: tuple[str, ...]
 
 
+def is_scored(run: Run) -> bool:
+    """Whether the protocol gives scores: of one that only counts there is nothing to draw."""
+    return not run.rows or any(row.metric in AXES.values() for row in run.rows)
+
+
 def scores(run: Run) -> pd.DataFrame:
     """Returns the tidy scores: one row per model and axis, in the order of the run, whether measured or not.
 
@@ -231,7 +236,8 @@ def failures(run: Run) -> list[tuple[str, str, str]]:
     """Returns (model, what, error) of all that failed: workers, images, metrics, timings."""
     models = [(model, "the whole worker", error_text(error)) for model, error in run.record.errors.items()]
     metrics = [(row.model, f"metric {row.metric}", str(row.reason)) for row in run.rows if row.status == "failed"]
-    return [*models, *_failed_images(run.samples), *metrics, *_timings(run, status="failed")]
+    whole = [("run", "the whole run", error_text(run.record.error))] if run.record.error is not None else []
+    return [*whole, *models, *_failed_images(run.samples), *metrics, *_timings(run, status="failed")]
 
 
 def omissions(run: Run) -> list[tuple[str, str, str]]:

@@ -16,7 +16,7 @@ from trilemma.store.atomic import write_bytes
 def write(run_folder: Path) -> Path:
     """Writes the page, the Markdown and the figures; returns the path of the page."""
     run = load(run_folder)
-    figures = {"trilemma": trilemma_figure(tables.scores(run))}
+    figures = {"trilemma": trilemma_figure(tables.scores(run))} if tables.is_scored(run) else {}
     sweep = tables.sweep(run)
     if not sweep.empty:
         figures["speed"] = sweep_figure(sweep)

@@ -91,6 +91,7 @@ class Anchors:
     def reader_accuracy(self) -> dict[str, float]:
         """Returns the share of held-out real images whose captioned factors are read right, each and all together."""
         reference = self.protocol.reference
+        assert reference is not None
         truth = scenes.factors(reference.heldout_split, range(reference.heldout_images))
         read = self.arrays("heldout")
         right = {name: read[f"read_{name}"] == getattr(truth, name) for name in ("shape", "color", "background")}

@@ -6,40 +6,41 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
+from trilemma import __version__
 from trilemma.identity import digest
-from trilemma.metrics.catalog import METRICS, Metric
+from trilemma.metrics.catalog import COUNTERS, METRICS, Metric
 from trilemma.metrics.modes import expected_tv, mode_score
 from trilemma.metrics.scores import Score, diversity_score, quality_score, speed_score, withhold_if_copying
 from trilemma.protocol import Protocol
 from trilemma.runner.anchors import Anchors
-from trilemma.runner.evaluate import Evaluation, Measured, SetData, evaluate, split_sets
+from trilemma.runner.evaluate import Evaluation, Measured, evaluate, split_sets
 from trilemma.runner.job import REFERENCE
 from trilemma.runner.per_image import PER_IMAGE
 from trilemma.runner.speed import best_batch, depends_on_machine, latency, speed_numbers
 from trilemma.statistics.estimate import Estimate, missing
+from trilemma.store.events import now
 from trilemma.store.metric_rows import MetricRow
 from trilemma.store.replicates import write_replicates
 from trilemma.store.run import Run
 from trilemma.timing.reference_decoder import SCENARIO
 
 LEVEL = 0.95
+BY_NETWORKS = ("score_quality", "score_diversity")
 # The catalogue's roles, in the words of a protocol's [extractors].
 ROLES = {"features": "features", "factors": "reader", "clip": "clip", "inception": "inception"}
-ALWAYS = tuple(name for name, metric in METRICS.items() if metric.axis in ("score", "speed", "about"))
+TIMED = tuple(name for name in METRICS if depends_on_machine(name))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assembler:
-    """Turns what a run stored into metric rows."""
+    """Turns what a run stored into metric rows; without anchors nothing is measured on the images."""
 
     run: Run
     protocol: Protocol
-    anchors: Anchors
+    anchors: Anchors | None
 
     def rows(self, model: str) -> list[MetricRow]:
-        """Returns one row for each metric of the protocol, each speed metric and each score."""
+        """Returns one row for each metric of the protocol, for each counter, and for what it times and scores."""
         error = self.run.record.errors.get(model)
         if error is not None:
             reason = f"the model failed: {error['type']}: {error['message']}"
@@ -51,39 +52,46 @@ class Assembler:
     @property
     def names(self) -> list[str]:
         """The metrics of this protocol, in the catalogue's order."""
-        wanted = {*self.protocol.metrics, *ALWAYS}
+        wanted = {*self.protocol.metrics, *COUNTERS}
+        wanted |= {*BY_NETWORKS} if self.anchors is not None else set()
+        wanted |= {*TIMED} if self.protocol.speed is not None else set()
         return [name for name in METRICS if name in wanted]
 
     def _numbers(self, model: str) -> dict[str, Measured]:
-        sets = split_sets(self.run.samples(model), self.run.features(model))
-        found = evaluate(sets, self.anchors)
-        numbers = {**found.numbers, **speed_numbers(self.run.timings(model)), **self._facts(model, sets)}
-        numbers |= self._scores(model, found, numbers)
-        # What every image has for itself is in the sample rows already.
-        sources = {name: one.estimate.replicates for name, one in numbers.items() if name not in PER_IMAGE}
-        write_replicates(self.run.folder.replicates(model), sources)
+        found, numbers = Evaluation(), self._counted(model)
+        if self.anchors is not None:
+            found = evaluate(split_sets(self.run.samples(model), self.run.features(model)), self.anchors)
+            numbers |= found.numbers
+            numbers |= {"score_quality": self._quality(found, self.anchors), "score_diversity": self._diversity(found)}
+            self._keep_replicates(model, numbers)
+        if self.protocol.speed is not None:
+            numbers |= {**speed_numbers(self.run.timings(model)), **self._speed(model, found)}
         return numbers
 
-    def _facts(self, model: str, sets: Mapping[str, SetData]) -> dict[str, Measured]:
-        evaluations = np.concatenate([data.column("evaluations") for data in sets.values()])
-        mean = Estimate(value=float(evaluations.mean()), se=None, se_method="none", n=len(evaluations))
-        count = float(self.run.record.models[model]["info"]["parameters"])
-        parameters = Estimate(value=count, se=None, se_method="none", n=1)
-        return {"evaluations_per_image": Measured(estimate=mean), "parameters": Measured(estimate=parameters)}
+    def _keep_replicates(self, model: str, numbers: Mapping[str, Measured]) -> None:
+        """What every image has for itself is in the sample rows already."""
+        sources = {name: one.estimate.replicates for name, one in numbers.items() if name not in PER_IMAGE}
+        write_replicates(self.run.folder.replicates(model), sources)
 
-    def _scores(self, model: str, found: Evaluation, numbers: Mapping[str, Measured]) -> dict[str, Measured]:
-        scores = {"score_quality": self._quality(found, numbers), "score_diversity": self._diversity(found, numbers)}
-        return {**scores, **self._speed(model, found)}
+    def _counted(self, model: str) -> dict[str, Measured]:
+        said = self.run.record.models[model]
+        evaluations = self.run.samples(model)["evaluations"].to_numpy()
+        return {
+            "evaluations_per_image": Measured(estimate=_exact(float(evaluations.mean()), len(evaluations))),
+            "parameters": Measured(estimate=_exact(float(said["info"]["parameters"]), 1)),
+            "flops_per_image": _flops(said["flops"]),
+        }
 
-    def _quality(self, found: Evaluation, numbers: Mapping[str, Measured]) -> Measured:
-        if "fd_scenes" not in numbers:
+    def _quality(self, found: Evaluation, anchors: Anchors) -> Measured:
+        if "fd_scenes" not in found.numbers:
             return Measured(estimate=missing("the protocol has no prompted images", n=0))
-        distance = numbers["fd_scenes"].estimate
-        reduced, floor = self.anchors.reduced(distance.n), self.anchors.floor(distance.n)
+        distance = found.numbers["fd_scenes"].estimate
+        reduced, floor = anchors.reduced(distance.n), anchors.floor(distance.n)
         score = quality_score(distance, reduced, floor)
         return _shown(_unless_copying(score, found), {"reduced": reduced.value, "real": floor.value})
 
-    def _diversity(self, found: Evaluation, numbers: Mapping[str, Measured]) -> Measured:
+    def _diversity(self, found: Evaluation) -> Measured:
+        numbers = found.numbers
         if "mode_tv" not in numbers or "within_prompt_spread" not in numbers:
             return Measured(estimate=missing("the protocol lacks images without prompts or within prompts", n=0))
         tv, spread = numbers["mode_tv"].estimate, numbers["within_prompt_spread"].estimate
@@ -125,6 +133,8 @@ class Assembler:
             se_method=estimate.se_method,
             ci=interval,
             ci_level=LEVEL,
+            computed_at=now(),
+            tool_version=__version__,
             status=estimate.status,
             reason=estimate.reason,
             params={name: value for name, value in measured.params.items() if name != "interval"},
@@ -142,7 +152,7 @@ class Assembler:
         return f"{role}:{found[:16]}" if found is not None else None
 
 
-def assemble(run: Run, protocol: Protocol, anchors: Anchors, after_each: Callable[[], None]) -> list[MetricRow]:
+def assemble(run: Run, protocol: Protocol, anchors: Anchors | None, after_each: Callable[[], None]) -> list[MetricRow]:
     """Returns the metric rows of every model of a run; ``after_each`` is called after each model."""
     assembler = Assembler(run=run, protocol=protocol, anchors=anchors)
     rows = []
@@ -150,6 +160,16 @@ def assemble(run: Run, protocol: Protocol, anchors: Anchors, after_each: Callabl
         rows += assembler.rows(model)
         after_each()
     return rows
+
+
+def _exact(value: float, n: int) -> Estimate:
+    return Estimate(value=value, se=None, se_method="none", n=n)
+
+
+def _flops(counted: Mapping[str, Any]) -> Measured:
+    value, n = counted["per_image"], counted["batch_size"]
+    estimate = missing(counted["reason"], n=n) if value is None else _exact(value, n)
+    return Measured(estimate=estimate, params={"batch_size": n, "operations": counted["operations"]})
 
 
 def _shown(score: Score, params: Mapping[str, Any]) -> Measured:

@@ -43,9 +43,34 @@ def describe_device(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "dtype": str(torch.get_default_dtype()).removeprefix("torch."),
         "cuda": torch.version.cuda if device.type == "cuda" else None,
+        "flags": _flags(),
     }
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         gpu = {"name": properties.name, "memory_gib": round(properties.total_memory / 2**30)}
-        described |= {**gpu, "count": torch.cuda.device_count()}
+        described |= {**gpu, "count": torch.cuda.device_count(), "gpu_uuid": gpu_uuid(device)}
     return described
+
+
+def gpu_uuid(device: torch.device) -> str | None:
+    """Returns what names a CUDA device among all; None for another."""
+    if device.type != "cuda":
+        return None
+    import torch
+
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+
+
+def _flags() -> dict[str, Any]:
+    """Returns torch's switches that change numerics or speed, as they are now: a model's code may have moved them."""
+    import torch
+
+    return {
+        # The older names of these (allow_tf32) raise once anybody has set them by their new ones.
+        "cuda_matmul_float32": torch.backends.cuda.matmul.fp32_precision,
+        "cudnn_convolution_float32": torch.backends.cudnn.conv.fp32_precision,  # type: ignore[attr-defined]
+        "cpu_matmul_float32": torch.backends.mkldnn.matmul.fp32_precision,  # type: ignore[attr-defined]
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trilemma import __version__
+from trilemma.identity import digest
 
 PACKAGES = (
     "torch", "torchvision", "numpy", "scipy", "pandas", "pyarrow", "diffusers", "transformers", "timm", "safetensors",
@@ -46,6 +48,33 @@ def environment() -> dict[str, Any]:
 def worker_variables() -> dict[str, str]:
     """Returns the environment variables that a worker starts with: ours, and the allocator's unless they are set."""
     return ALLOCATOR | dict(os.environ)
+
+
+def node() -> str:
+    """Returns a name for this machine that tells it from others and betrays nothing: its own stays here."""
+    return digest(["node", platform.node()])[:12]
+
+
+def executor() -> dict[str, Any]:
+    """Returns what runs the workers: processes of this machine, one at a time."""
+    return {"kind": "local", "nodes": 1, "workers": 1}
+
+
+def gpus(described: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the GPU that a worker says it is on, in a list; an empty one where it is on none."""
+    if "gpu_uuid" not in described:
+        return []
+    return [{name: described[name] for name in ("gpu_uuid", "name", "memory_gib")} | {"driver": _driver()}]
+
+
+def _driver() -> str | None:
+    """Returns the version of NVIDIA's kernel driver, None where it does not tell."""
+    try:
+        first = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8").splitlines()[0]
+    except (OSError, IndexError):
+        return None
+    found = re.search(r"\d+\.\d+(\.\d+)?", first)
+    return found.group() if found else None
 
 
 def host() -> dict[str, Any]:

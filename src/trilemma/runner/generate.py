@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from trilemma.errors import UserError
 from trilemma.generator import Generator
 from trilemma.runner.channel import Channel
+from trilemma.runner.devices import gpu_uuid
+from trilemma.runner.environment import node
 from trilemma.runner.grids import grid_entries, keep_for_grid
 from trilemma.runner.job import Job
 from trilemma.runner.plan import Planned, batches
@@ -58,11 +60,11 @@ def generate_sets(
     job: Job,
     generator: Generator,
     knobs: Mapping[str, Any],
-    instruments: Instruments,
+    instruments: Instruments | None,
     entries: Mapping[str, Sequence[Planned]],
     channel: Channel,
 ) -> None:
-    """Makes every batch that is not stored yet."""
+    """Makes every batch that is not stored yet; without instruments, of its images only the digests are kept."""
     total = sum(len(planned) for planned in entries.values())
     done = 0
     for set_name, planned in entries.items():
@@ -81,21 +83,23 @@ def _make_batch(
     """Returns the images on the host and what is to be said of how they were made."""
     before, start = generator.evaluations, time.time()
     images = generator.generate([entry.prompt for entry in chosen], [entry.seed for entry in chosen], **knobs)
-    images = Output(resolution=job.protocol.resolution).check(images, len(chosen)).cpu()
-    evaluations = (generator.evaluations - before) / len(chosen)
-    return images, {"worker": os.getpid(), "t_start": start, "t_end": time.time(), "evaluations": evaluations}
+    checked = Output(resolution=job.protocol.resolution).check(images, len(chosen))
+    on_host = checked.cpu()
+    made = {"t_start": start, "t_end": time.time(), "evaluations": (generator.evaluations - before) / len(chosen)}
+    where = {"attempt": job.attempt, "node": node(), "gpu_uuid": gpu_uuid(checked.device), "worker": os.getpid()}
+    return on_host, made | where
 
 
 def _store_batch(
     job: Job,
-    instruments: Instruments,
+    instruments: Instruments | None,
     chosen: Sequence[Planned],
     number: int,
     images: torch.Tensor,
     made: dict[str, Any],
     shown: frozenset[str],
 ) -> None:
-    measured = instruments.measure(images, [entry.prompt for entry in chosen])
+    measured = instruments.measure(images, [entry.prompt for entry in chosen]) if instruments is not None else {}
     pixels_BHWC = np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
     rows = [
         {
@@ -103,6 +107,8 @@ def _store_batch(
             **made,
             "batch": number,
             "image_sha256": pixel_digest(pixels),
+            "width": pixels.shape[1],
+            "height": pixels.shape[0],
             **_scalars(measured, i),
         }
         for i, (entry, pixels) in enumerate(zip(chosen, pixels_BHWC, strict=True))
@@ -139,5 +145,5 @@ def _row(model: str, entry: Planned) -> dict[str, Any]:
 
 
 def _scalars(measured: Mapping[str, NDArray[Any]], row: int) -> dict[str, Any]:
-    values = {name: measured[name][row].item() for name in SCALARS}
+    values = {name: measured[name][row].item() for name in SCALARS if name in measured}
     return {name: None if value != value else value for name, value in values.items()}  # NaN becomes null

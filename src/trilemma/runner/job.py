@@ -49,6 +49,12 @@ class Job:
     instruments: Instrumentation
     identity: dict[str, str]
     cache: Path
+    attempt: int = 1
+
+    @property
+    def session(self) -> str:
+        """The occasion on which this is measured: the run, and which of its attempts to come to an end."""
+        return f"{self.folder.path.name}/{self.attempt}"
 
     @property
     def name(self) -> str:
@@ -74,6 +80,7 @@ class Job:
             "instruments": vars(self.instruments),
             "identity": self.identity,
             "cache": str(self.cache),
+            "attempt": self.attempt,
         }
 
 
@@ -92,6 +99,7 @@ def read_job(path: Path) -> Job:
         instruments=Instrumentation(**stored["instruments"]),
         identity=stored["identity"],
         cache=Path(stored["cache"]),
+        attempt=stored["attempt"],
     )
 
 

@@ -24,7 +24,7 @@ def keys_of(card: Card, protocol: Protocol, info: dict[str, Any], environment: d
     )
     execution = execution_key(
         batch_size=protocol.batch_size,
-        batch_sizes=list(protocol.speed.batch_sizes),
+        batch_sizes=list(protocol.speed.batch_sizes) if protocol.speed is not None else [],
         compile=False,
         attention="default",
         threads=environment["threads"],

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from trilemma import registry
 from trilemma.generator import Generator, resolve_knobs
+from trilemma.protocol import SpeedSpec
+from trilemma.runner.calls import store_timings
 from trilemma.runner.channel import Channel
 from trilemma.runner.devices import describe_device, pick_device
 from trilemma.runner.generate import Output, generate_sets
@@ -15,19 +17,22 @@ from trilemma.runner.grids import write_grids
 from trilemma.runner.job import Job, import_target
 from trilemma.runner.plan import Planned, batches, plan
 from trilemma.store.parts import consolidate
-from trilemma.store.tables import TIMINGS, write_rows
 from trilemma.timing.clock import Call, timed_call
+from trilemma.timing.flops import count_flops
 from trilemma.timing.sweep import steady, sweep
 
 if TYPE_CHECKING:
     import torch
+
+COUNTED_BATCH = 2  # images whose operations are counted
 
 
 def measure_model(job: Job, channel: Channel) -> None:
     """Does a model's job and leaves samples, features, timings and grids in the run's folder.
 
     Speed comes first: in a process that holds nothing yet but the model, so that the peak of memory is the model's.
-    Whatever an earlier, killed attempt finished is not done again.
+    Operations are counted after it, for counting slows a model down. Whatever an earlier, killed attempt finished is
+    not done again.
     """
     assert job.card is not None
     device = pick_device(job.device)
@@ -37,19 +42,28 @@ def measure_model(job: Job, channel: Channel) -> None:
     load_ns = time.perf_counter_ns() - start
     knobs = resolve_knobs(generator.info.knobs, {})
     channel.send("ready", info=_info(generator, knobs), environment=describe_device(device))
-    if not job.folder.timings(job.name).is_file():
-        rows = _time(job, generator, knobs, next(iter(entries.values())), device, load_ns, channel)
-        write_rows(job.folder.timings(job.name), TIMINGS, [{"model": job.name, **asdict(row)} for row in rows])
+    first_set = next(iter(entries.values()))
+    if job.protocol.speed is not None and not job.folder.timings(job.name).is_file():
+        store_timings(job, _time(job, job.protocol.speed, generator, knobs, first_set, device, load_ns, channel))
+    channel.send("counted", flops=_flops(generator, knobs, first_set))
     if not job.folder.samples(job.name).is_file():
-        instruments = import_target(job.instruments.load)(job.protocol, device.type)
+        wanted = job.protocol.extractors is not None
+        instruments = import_target(job.instruments.load)(job.protocol, device.type) if wanted else None
         generate_sets(job, generator, knobs, instruments, entries, channel)
         write_grids(job.folder, job.name, entries, job.protocol.batch_size)
         size = job.protocol.batch_size
         consolidate(job.folder, job.name, [(n, b) for n, planned in entries.items() for b, _ in batches(planned, size)])
 
 
+def _flops(generator: Generator, knobs: dict[str, Any], entries: list[Planned]) -> dict[str, Any]:
+    chosen = [entries[i % len(entries)] for i in range(COUNTED_BATCH)]
+    prompts, seeds = [entry.prompt for entry in chosen], [entry.seed for entry in chosen]
+    return asdict(count_flops(lambda: generator.generate(prompts, seeds, **knobs), COUNTED_BATCH))
+
+
 def _time(
     job: Job,
+    speed: SpeedSpec,
     generator: Generator,
     knobs: dict[str, Any],
     entries: list[Planned],
@@ -57,7 +71,7 @@ def _time(
     load_ns: int,
     channel: Channel,
 ) -> list[Call]:
-    channel.progress("timing", 0, sum(1 for _ in job.protocol.speed.batch_sizes))
+    channel.progress("timing", 0, len(speed.batch_sizes))
     output = Output(resolution=job.protocol.resolution)
 
     def batch(size: int, number: int) -> object:
@@ -66,10 +80,10 @@ def _time(
         images = generator.generate([e.prompt for e in chosen], [e.seed for e in chosen], **knobs)
         return output.check(images, size).cpu()
 
-    load = Call(scenario="load", batch_size=0, call=0, n_images=0, wall_ns=load_ns, device=device.type)
+    load = Call(scenario="load", stage="load", batch_size=0, call=0, n_images=0, wall_ns=load_ns, device=device.type)
     first = timed_call(lambda: batch(1, 0), device, scenario="first_call", size=1, number=0)
-    single = steady(batch, 1, job.protocol.speed, device, "single_stream")
-    return [load, first, *single, *sweep(batch, job.protocol.speed, device)]
+    single = steady(batch, 1, speed, device, "single_stream")
+    return [load, first, *single, *sweep(batch, speed, device)]
 
 
 def _info(generator: Generator, knobs: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +11,13 @@ from numpy.typing import NDArray
 from trilemma.card import Card
 from trilemma.data import scenes
 from trilemma.generator import Generator, resolve_knobs
+from trilemma.runner.calls import store_timings
 from trilemma.runner.channel import Channel
 from trilemma.runner.devices import describe_device, pick_device
 from trilemma.runner.job import REFERENCE, Job, import_target
 from trilemma.runner.plan import batches, plan
 from trilemma.runner.reference_sets import TRUTH_SEED, ReferenceSet, reference_sets
 from trilemma.store.atomic import write_arrays
-from trilemma.store.tables import TIMINGS, write_rows
 from trilemma.timing.reference_decoder import time_reference_decoder
 
 if TYPE_CHECKING:
@@ -34,9 +33,8 @@ def measure_reference(job: Job, channel: Channel) -> None:
     """Does the job of the real images: timings into the run's folder, measurements into the cache."""
     device = pick_device(job.device)
     channel.send("ready", info={}, environment=describe_device(device))
-    if not job.folder.timings(REFERENCE).is_file():
-        rows = time_reference_decoder(job.protocol.resolution, job.protocol.speed, device)
-        write_rows(job.folder.timings(REFERENCE), TIMINGS, [{"model": REFERENCE, **asdict(row)} for row in rows])
+    if job.protocol.speed is not None and not job.folder.timings(REFERENCE).is_file():
+        store_timings(job, time_reference_decoder(job.protocol.resolution, job.protocol.speed, device))
     missing = [s for s in reference_sets(job.protocol) if not s.path(job.cache, job.protocol, job.identity).is_file()]
     if not missing:
         return

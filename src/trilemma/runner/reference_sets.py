@@ -57,6 +57,8 @@ class ReferenceSet:
 def reference_sets(protocol: Protocol) -> list[ReferenceSet]:
     """Returns what a protocol needs: real splits, the truth within prompts, and the control that anchors quality."""
     reference = protocol.reference
+    if reference is None:
+        return []
     needed = [
         ReferenceSet(name="reference", images=reference.images, split=reference.split),
         ReferenceSet(name="heldout", images=reference.heldout_images, split=reference.heldout_split),

@@ -13,20 +13,22 @@ from trilemma.errors import UserError
 from trilemma.identity import digest
 from trilemma.metrics import catalog
 from trilemma.protocol import Protocol
+from trilemma.runner.channel import describe
 from trilemma.runner.continuing import new_folder, unfinished
 from trilemma.runner.devices import check_device
 from trilemma.runner.display import Display
-from trilemma.runner.environment import environment, host, tool
+from trilemma.runner.environment import environment, executor, gpus, host, tool
 from trilemma.runner.job import REFERENCE, Instrumentation, Job, import_target
 from trilemma.runner.keys import keys_of
 from trilemma.runner.launch import Message, run_worker
 from trilemma.runner.plan import plan
 from trilemma.store.atomic import remove_unfinished
+from trilemma.store.digests import digests
 from trilemma.store.events import add_event, now
 from trilemma.store.layout import RunFolder
 from trilemma.store.lock import locked
 from trilemma.store.metric_rows import write_metrics
-from trilemma.store.record import Record
+from trilemma.store.record import SCHEMA, Record, RunStatus
 from trilemma.store.run import Run
 from trilemma.strict_toml import dump
 
@@ -42,6 +44,7 @@ class Request:
     Attributes:
         runs: the folder that the run's own folder is made in.
         samples: caps every set; None for the whole protocol.
+        parent_run_id: the run that this one is to confirm.
         cache: where measurements of real images are kept.
     """
 
@@ -52,6 +55,7 @@ class Request:
     samples: int | None = None
     seed: int = 0
     device: str = "auto"
+    parent_run_id: str | None = None
     argv: tuple[str, ...] = ()
     instruments: Instrumentation = field(default_factory=Instrumentation)
 
@@ -60,8 +64,7 @@ class Request:
         check_device(self.device)
         if self.seed < 0:
             raise UserError(f"must be 0 or more, got {self.seed}.", where="--seed")
-        for name in self.protocol.metrics:
-            catalog.metric(name)
+        catalog.check_names(self.protocol)
         if not self.cards:
             raise UserError("no model is named.", hint="Give some: --models gan,var.")
         for card in self.cards:
@@ -89,8 +92,9 @@ def run_benchmark(request: Request, display: Display) -> Run:
     """
     request.check()
     planned = {name: len(entries) for name, entries in plan(request.protocol, request.seed, request.samples).items()}
-    instruments = import_target(request.instruments.identity)(request.protocol)
-    identity = digest([request.spec(), instruments, tool()["version"]])
+    measured = request.protocol.extractors is not None
+    instruments = import_target(request.instruments.identity)(request.protocol) if measured else {}
+    identity = digest([SCHEMA, request.spec(), request.parent_run_id, instruments, tool()["version"]])
     found = unfinished(request.runs, identity)
     folder = found[0] if found is not None else new_folder(request.runs, identity)
     with locked(folder.lock):
@@ -101,6 +105,9 @@ def run_benchmark(request: Request, display: Display) -> Run:
             session.work()
         except KeyboardInterrupt:
             session.finish("cancelled")
+            raise
+        except Exception as error:
+            session.fail(error)
             raise
     return Run(folder.path)
 
@@ -116,10 +123,12 @@ def _new_record(
         spec=request.spec(),
         attempts=0,
         partial=planned != whole,
+        parent_run_id=request.parent_run_id,
         tool=tool(),
         argv=list(request.argv),
         env=environment(),
         host=host(),
+        executor=executor(),
         cards={card.name: dump(card) for card in request.cards},
         models={card.name: {"status": "waiting"} for card in request.cards},
         counts={card.name: {"planned": sum(planned.values()), "done": 0, "failed": 0} for card in request.cards},
@@ -134,7 +143,7 @@ class _Session:
         self.request, self.folder, self.record, self.display, self.images = request, folder, record, display, images
 
     def start(self, *, continued: bool) -> None:
-        self.record.status, self.record.ended, self.record.errors = "started", None, {}
+        self.record.status, self.record.ended, self.record.errors, self.record.error = "started", None, {}, None
         self.record.attempts += 1
         remove_unfinished(self.folder.path)
         self.save()
@@ -144,7 +153,8 @@ class _Session:
 
     def work(self) -> None:
         with self.display:
-            self.measure_reference()
+            if self.request.protocol.reference is not None or self.request.protocol.speed is not None:
+                self.measure_reference()
             for card in self.request.cards:
                 if self.record.models[card.name]["status"] != "done":
                     self.measure_model(card)
@@ -155,8 +165,7 @@ class _Session:
         error = self.run_worker(REFERENCE, None, 0)
         if error is None:
             return
-        self.record.errors[REFERENCE] = error
-        self.finish("failed")
+        self.record.error = error
         if error["type"] == UserError.__name__:
             raise UserError(error["message"])
         message = f"the real images could not be measured: {error['type']}: {error['message']}"
@@ -187,6 +196,7 @@ class _Session:
             instruments=self.request.instruments,
             identity=self.record.instruments,
             cache=self.request.cache,
+            attempt=self.record.attempts,
         )
         self.display.begin(name, images)
         path = job.write()
@@ -197,6 +207,8 @@ class _Session:
 
     def hear(self, name: str, card: Card | None, message: Message) -> None:
         self.display.show(name, message)
+        if message["kind"] == "ready":
+            self.record.host["gpus"] = gpus(message["environment"])
         if card is None:
             return
         if message["kind"] == "ready":
@@ -204,6 +216,8 @@ class _Session:
             self.record.models[name] |= {"info": info, "environment": described}
             self.record.keys[name] = keys_of(card, self.request.protocol, info, described)
             self.save()
+        elif message["kind"] == "counted":
+            self.record.models[name]["flops"] = message["flops"]
         elif message["kind"] == "progress" and message["stage"] != "timing":
             self.record.counts[name]["done"] = message["done"]
 
@@ -212,17 +226,24 @@ class _Session:
         from trilemma.runner.anchors import Anchors
         from trilemma.runner.assemble import assemble
 
-        anchors = Anchors(self.request.protocol, self.request.cache, self.record.instruments)
-        self.record.reference = {"digests": anchors.digests, "reader_accuracy": anchors.reader_accuracy()}
-        self.save()
+        anchors = None
+        if self.request.protocol.reference is not None:
+            anchors = Anchors(self.request.protocol, self.request.cache, self.record.instruments)
+            self.record.reference = {"digests": anchors.digests, "reader_accuracy": anchors.reader_accuracy()}
+            self.save()
         self.display.begin("metrics", len(self.record.models), stage="computing", images=False)
         run = Run(self.folder.path)
         rows = assemble(run, self.request.protocol, anchors, lambda: self.display.advance("metrics"))
         write_metrics(self.folder.metrics, rows)
         self.display.end("metrics", None)
 
-    def finish(self, status: Any) -> None:
+    def fail(self, error: Exception) -> None:
+        self.record.error = self.record.error or describe(error)
+        self.finish("failed")
+
+    def finish(self, status: RunStatus) -> None:
         self.record.status, self.record.ended = status, now()
+        self.record.files = digests(self.folder) if status == "complete" else {}
         self.save()
         self.event(status)
 

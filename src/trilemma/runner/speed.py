@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trilemma.metrics.catalog import METRICS
+from trilemma.metrics.catalog import COUNTERS, METRICS
 from trilemma.runner.evaluate import Measured
 from trilemma.statistics.estimate import Estimate, missing
 
@@ -22,7 +22,7 @@ MEDIAN_FACTOR = math.sqrt(math.pi / 2)
 
 def depends_on_machine(metric: str) -> bool:
     """Whether a metric is timed, or measured in bytes, and so belongs to an execution and a class of hardware."""
-    if metric == "evaluations_per_image":
+    if metric in COUNTERS:
         return False
     return metric.startswith("score_speed") or (metric in METRICS and METRICS[metric].axis == "speed")
 

@@ -180,9 +180,14 @@ def _statistics_alone(side: Side, count: int | None) -> Side:
 def _splits(protocol: Protocol) -> dict[str, int]:
     """Returns the splits that a protocol knows, and how many images it takes of each."""
     known = protocol.reference
-    return {
-        known.split: known.images,
-        known.heldout_split: known.heldout_images,
-        known.floor_split: known.floor_images,
-        known.training_split: known.training_images,
-    } | {entry.split: entry.images for entry in protocol.sets if entry.split}
+    real = (
+        {}
+        if known is None
+        else {
+            known.split: known.images,
+            known.heldout_split: known.heldout_images,
+            known.floor_split: known.floor_images,
+            known.training_split: known.training_images,
+        }
+    )
+    return real | {entry.split: entry.images for entry in protocol.sets if entry.split}

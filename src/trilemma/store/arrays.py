@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from trilemma.errors import UserError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -20,6 +20,8 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """
     if not path.is_file():
         raise UserError("this part of the record is missing.", where=str(path))
+    import numpy as np
+
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}

@@ -10,11 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 
 UNFINISHED = ".tmp"
@@ -59,6 +57,8 @@ def write_json_lines(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Puts an ``.npz`` of arrays at ``path``; objects are refused, for they would be pickled."""
+    import numpy as np
+
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **{name: np.asarray(array) for name, array in arrays.items()})
     write_bytes(path, buffer.getvalue())

@@ -25,7 +25,9 @@ class MetricRow:
         extractor: role:digest of the network that it was computed with; null where none was.
         n, n_reference: images of the model, and real images that they were compared with.
         se, se_method: standard error and how it was had. ci: interval at ``ci_level``, not clipped.
+        replicates: processes that it was measured in.
         params: what else the number depends on.
+        computed_at, tool_version: when, and by which version of this suite, it was computed.
     """
 
     run_id: str
@@ -44,9 +46,12 @@ class MetricRow:
     se_method: str | None = None
     ci: tuple[float, float] | None = None
     ci_level: float = 0.95
+    replicates: int = 1
     status: Status = "ok"
     reason: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
+    computed_at: str | None = None
+    tool_version: str | None = None
 
     def __post_init__(self) -> None:
         if (self.status == "ok") != (self.value is not None) or (self.status != "ok" and not self.reason):
@@ -68,7 +73,12 @@ def read_metrics(path: Path) -> list[MetricRow]:
     """
     if not path.is_file():
         raise UserError("this run has no metrics yet.", where=str(path), hint="Run it to its end first.")
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"this part of the record is damaged: {error}.", where=str(path)) from None
+    # Not splitlines(): a reason may hold a character that Unicode, but not JSON, takes for the end of a line.
+    lines = text.removesuffix("\n").split("\n")
     return [_parse(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
 
 

@@ -56,8 +56,9 @@ def consolidate(folder: RunFolder, model: str, batches: Sequence[tuple[str, int]
     if any(part.keys() != arrays[0].keys() for part in arrays):
         raise UserError("the parts of this model hold different arrays.", where=str(folder.parts(model)))
     joined = {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
-    write_arrays(folder.features(model), joined)
-    write_table(folder.samples(model), pa.concat_tables([read_table(path) for path in paths]))
+    if joined:  # nothing is measured on images where a protocol names no networks
+        write_arrays(folder.features(model), joined)
+    write_table(folder.samples(model), pa.concat_tables([read_table(path, SAMPLES) for path in paths]))
     shutil.rmtree(folder.parts(model))
     if not any(folder.parts(model).parent.iterdir()):
         folder.parts(model).parent.rmdir()

@@ -6,17 +6,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
-
 from trilemma.errors import UserError, suggest
 from trilemma.store.arrays import read_arrays
 from trilemma.store.layout import RunFolder
 from trilemma.store.metric_rows import MetricRow, read_metrics
 from trilemma.store.record import Record, read_record
-from trilemma.store.tables import read_frame
+from trilemma.store.tables import SAMPLES, TIMINGS, read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 
 class Run:
@@ -55,7 +54,7 @@ class Run:
 
     def samples(self, model: str) -> pd.DataFrame:
         """Returns one line per image."""
-        return read_frame(self.folder.samples(model))
+        return read_frame(self.folder.samples(model), SAMPLES)
 
     def features(self, model: str) -> dict[str, NDArray[Any]]:
         """Returns the arrays in the order of :meth:`samples`."""
@@ -63,7 +62,7 @@ class Run:
 
     def timings(self, model: str) -> pd.DataFrame:
         """Returns one line per timed call."""
-        return read_frame(self.folder.timings(model))
+        return read_frame(self.folder.timings(model), TIMINGS)
 
 
 def run_ids(runs: Path) -> list[str]:

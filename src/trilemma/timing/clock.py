@@ -9,8 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trilemma.timing.cuda import DeviceStopwatch, device_state
+
 if TYPE_CHECKING:
     import torch
+
+WARMUP = "warmup"  # the scenario of calls at the measured shape before the clock starts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,17 +23,28 @@ class Call:
 
     Attributes:
         scenario: "load", "first_call", "warmup", "offline", "single_stream" or "reference_decoder".
+        stage: "load", or "e2e": from the prompts to the images on the host.
         peak_rss_bytes: the most memory that the process ever held, runtime included.
-        allocated_bytes: the most that torch had allocated on a CUDA device since the last reset; None elsewhere.
+        device_ns: from the first to the last of the call's work on a CUDA device's own clock.
+        allocated_bytes, reserved_bytes: the most that torch had allocated on a CUDA device, and the most that it had
+            taken from it, since the last reset.
+        sm_mhz, temp_c, power_w: of a CUDA device right after the call; None where torch finds no NVML to ask.
     """
 
     scenario: str
+    stage: str = "e2e"
     batch_size: int
     call: int
     n_images: int
+    warmup: bool = False
     wall_ns: int | None = None
+    device_ns: int | None = None
     peak_rss_bytes: int | None = None
     allocated_bytes: int | None = None
+    reserved_bytes: int | None = None
+    sm_mhz: int | None = None
+    temp_c: int | None = None
+    power_w: float | None = None
     device: str
     status: str = "ok"
     reason: str | None = None
@@ -37,9 +52,12 @@ class Call:
 
 def timed_call(work: Callable[[], object], device: torch.device, *, scenario: str, size: int, number: int) -> Call:
     """Runs ``work`` once, end to end, and returns its row."""
+    stopwatch = DeviceStopwatch(device)
     synchronize(device)
     start = time.perf_counter_ns()
+    stopwatch.start()
     work()
+    stopwatch.stop()
     synchronize(device)
     wall = time.perf_counter_ns() - start
     return Call(
@@ -47,9 +65,11 @@ def timed_call(work: Callable[[], object], device: torch.device, *, scenario: st
         batch_size=size,
         call=number,
         n_images=size,
+        warmup=scenario == WARMUP,
         wall_ns=wall,
+        device_ns=stopwatch.elapsed_ns(),
         peak_rss_bytes=peak_rss_bytes(),
-        allocated_bytes=allocated_bytes(device),
+        **device_state(device),
         device=device.type,
     )
 
@@ -66,20 +86,3 @@ def peak_rss_bytes() -> int:
     """Returns the largest resident set of this process so far, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
-
-
-def allocated_bytes(device: torch.device) -> int | None:
-    """Returns the peak of torch's allocations on a CUDA device since the last reset, None elsewhere."""
-    if device.type != "cuda":
-        return None
-    import torch
-
-    return torch.cuda.max_memory_allocated(device)
-
-
-def reset_allocated(device: torch.device) -> None:
-    """Starts the peak of torch's allocations anew."""
-    if device.type == "cuda":
-        import torch
-
-        torch.cuda.reset_peak_memory_stats(device)

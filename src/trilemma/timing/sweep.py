@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from trilemma.protocol import SpeedSpec
-from trilemma.timing.clock import Call, reset_allocated, timed_call
+from trilemma.timing.clock import WARMUP, Call, timed_call
+from trilemma.timing.cuda import reset_allocated
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +39,7 @@ def sweep(batch: Batch, spec: SpeedSpec, device: torch.device, scenario: str = "
 def steady(batch: Batch, size: int, spec: SpeedSpec, device: torch.device, scenario: str) -> list[Call]:
     """Warms up at one batch size, then times calls until both the fewest calls and seconds are reached."""
     rows = [
-        timed_call(lambda n=number: batch(size, n), device, scenario="warmup", size=size, number=number)  # type: ignore[misc]
+        timed_call(lambda n=number: batch(size, n), device, scenario=WARMUP, size=size, number=number)  # type: ignore[misc]
         for number in range(spec.warmup_calls)
     ]
     reset_allocated(device)

@@ -1,4 +1,4 @@
-"""A family that draws coloured noise; its card's options make it crash, die or dawdle on purpose."""
+"""A family that draws coloured noise; its card's options make it multiply, crash, die or dawdle on purpose."""
 
 import os
 import time
@@ -24,6 +24,9 @@ class Tiny:
         self.evaluations += 2 * len(prompts)
         print("models print what they like")
         self._misbehave(len(prompts))
+        width = self.options.get("width", 0)
+        if width:
+            torch.ones(len(prompts), width) @ torch.ones(width, width)
         noise = SampleStreams(seeds).normal(3, 8, 8) * contrast * 40
         shift = torch.tensor([float(sum(map(ord, prompt)) % 97) for prompt in prompts])[:, None, None, None]
         scale = self.info.resolution // 8
