@@ -8,9 +8,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from trilemma.runner.compare import compare
 
 from trilemma.cli import main
-from trilemma.runner.compare import compare
 from trilemma.store.digests import verify
 from trilemma.store.run import Run
 

@@ -85,9 +85,9 @@ class Maker:
             for index in range(count)
         ]
 
-    def edit(self, run: Run, metric: str, **changes: Any) -> Run:
+    def edit(self, run: Run, name: str, **changes: Any) -> Run:
         """Changes a row of a finished run, and its digests with it, as if it had been measured so."""
-        write_metrics(run.folder.metrics, [replace(r, **changes) if r.metric == metric else r for r in run.rows])
+        write_metrics(run.folder.metrics, [replace(r, **changes) if r.metric == name else r for r in run.rows])
         return self.sealed(run)
 
     def sealed(self, run: Run) -> Run:
@@ -168,8 +168,15 @@ def _rows(made: Made, clip: np.ndarray, sources: dict[str, tuple[Replicates, ...
     }
     return [
         MetricRow(
-            run_id=made.run_id, model="gan", metric=metric, value=value, se=se, se_method=how, unit=unit,
-            direction=direction, **others,  # type: ignore[arg-type]
+            run_id=made.run_id,
+            model="gan",
+            metric=metric,
+            value=value,
+            se=se,
+            se_method=how,
+            unit=unit,
+            direction=direction,
+            **others,  # type: ignore[arg-type]
         )
         for metric, (value, se, how, unit, direction, others) in values.items()
     ]

@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from trilemma import __version__
+from trilemma.cli.baseline import baseline
 from trilemma.cli.calibrate_metrics import calibrate_metrics
 from trilemma.cli.compare import compare
 from trilemma.cli.explain_diff import explain_diff
+from trilemma.cli.gate import gate
 from trilemma.cli.list import list_
 from trilemma.cli.report import report
 from trilemma.cli.run import run
@@ -48,6 +50,8 @@ app.command("train")(train)
 app.command("report")(report)
 app.command("show")(show)
 app.command("compare")(compare)
+app.command("gate")(gate)
+app.add_typer(baseline, name="baseline")
 app.command("score")(score)
 app.command("stats")(stats)
 app.command("calibrate-metrics")(calibrate_metrics)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from trilemma.store.baselines import Baseline
 
 baseline = typer.Typer(
-    help="Pinned, named runs that a gate holds others to.\n\nExample: trilemma baseline accept main latest --reason WHY",
+    help="Pinned, named runs that a gate judges by.\n\nExample: trilemma baseline accept main latest --reason WHY",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -23,7 +23,8 @@ baseline = typer.Typer(
 def accept(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Such as main; not latest: a baseline does not move.")],
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="The first is compared for quality; five or more are sessions of times.")
+        list[str],
+        typer.Argument(metavar="RUN...", help="The first is compared for quality; five or more judge times."),
     ],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why these numbers are the ones to hold.")],
     models: Annotated[

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from trilemma.cli.options import Json, Out, Root, people, print_json, runs_folder
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from trilemma.runner.compare import Difference
+from trilemma.cli.options import Json, Out, Root
 
 
 def compare(
@@ -22,41 +16,14 @@ def compare(
     root: Root = None,
     json: Json = False,
 ) -> None:
-    """Prints B minus A for every model and metric, paired image by image where that can be done.
+    """Prints B minus A for every model and metric with a verdict, paired image by image where that can be done.
 
-    Numbers of different identity are not compared: the table says INCOMPARABLE and which fields differ. The exit code
-    is 1 when nothing at all could be compared.
+    Numbers of different identity are not compared: they are INCOMPARABLE, and the table says which fields differ.
+    Verdicts in brackets are of series that the protocol does not gate. The exit code is 3 when nothing at all could be
+    compared; a regression is told, and is no failure here: that is for gate.
 
     Example: trilemma compare 20260102-030405-1f2e3d4c latest
     """
-    from trilemma.runner.compare import compare as differences_of
-    from trilemma.store.run import Run, find_run
+    from trilemma.cli.compare_runs import compare_runs
 
-    runs = runs_folder(root, out)
-    differences = differences_of(Run(find_run(run_a, runs)), Run(find_run(run_b, runs)))
-    if json:
-        print_json([asdict(difference) for difference in differences])
-    else:
-        people().print(_table(differences))
-    if not any(difference.verdict == "ok" for difference in differences):
-        raise typer.Exit(1)
-
-
-def _table(differences: list[Difference]) -> Table:
-    from rich.table import Table
-
-    table = Table(title="B minus A", title_justify="left", caption="± is one standard error.", caption_justify="left")
-    for heading in ("model", "metric", "A", "B", "difference", "pairing", "note"):
-        table.add_column(heading, overflow="fold")
-    for one in sorted(differences, key=lambda difference: difference.verdict == "ok"):
-        table.add_row(one.model, one.metric, *_cells(one))
-    return table
-
-
-def _cells(one: Difference) -> tuple[str, ...]:
-    from trilemma.report.numbers import with_error
-
-    a, b = ("–" if value is None else with_error(value) for value in (one.a, one.b))
-    difference = "–" if one.difference is None else with_error(one.difference, one.se)
-    note = one.reason or "" if one.verdict == "ok" else f"{one.verdict}: {one.reason}"
-    return a, b, difference, one.pairing or "", note
+    compare_runs(run_a, run_b, out, root, json=json)

@@ -13,17 +13,21 @@ if TYPE_CHECKING:
     from trilemma.tracking.gate import Outcome
 
 Markdown = Annotated[
-    Path | None, typer.Option("--markdown", metavar="FILE", help="Write a summary for a pull request.", show_default=False)
+    Path | None,
+    typer.Option("--markdown", metavar="FILE", help="For a pull request.", show_default=False),
 ]
 JUnit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.", show_default=False)]
 
 
 def gate(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="A run's id, its folder or latest; several are sessions of times.")
+        list[str],
+        typer.Argument(metavar="RUN...", help="A run's id, its folder or latest; two or more judge times."),
     ],
     baseline: Annotated[str, typer.Option("--baseline", metavar="NAME", help="See: trilemma baseline list.")],
-    strict: Annotated[bool, typer.Option("--strict", help="What could not be decided fails too, with exit code 3.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="What could not be decided fails too, with exit code 3.")
+    ] = False,
     markdown: Markdown = None,
     junit: JUnit = None,
     out: Out = None,

@@ -86,6 +86,7 @@ _ROWS: tuple[tuple[str, Scale, float, float, str], ...] = (
     ("peak_memory",             "counter",    0.01,  0.0,   "what torch allocates repeats; resident memory does not"),
     ("evaluations_per_image",   "counter",    0.0,   0.0,   _EXACT),
     ("parameters",              "counter",    0.0,   0.0,   _EXACT),
+    ("flops_per_image",         "counter",    0.0,   0.0,   _EXACT),
 )
 # fmt: on
 

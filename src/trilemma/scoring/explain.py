@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from trilemma.errors import UserError
-from trilemma.runner.compare import identity as identity_of_run
 from trilemma.scoring.differences import Difference, differences
 from trilemma.scoring.record import ScoreRecord, read_record
 from trilemma.scoring.row import Row
 from trilemma.store.run import Run, find_run
+from trilemma.tracking.series import measurement
 
 GENERATED = "fake"
 """The field that differs between any two models: numbers that differ in it alone are there to be compared."""
@@ -96,7 +96,7 @@ def document(name: str, runs: Path) -> Document:
     return Document(
         name=name,
         numbers=tuple(
-            Numbered(owner=row.model, metric=row.metric, value=row.value, se=row.se, identity=identity_of_run(run, row))
+            Numbered(owner=row.model, metric=row.metric, value=row.value, se=row.se, identity=measurement(run, row))
             for row in rows
         ),
     )

@@ -16,9 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from trilemma.card import check_name
 from trilemma.errors import UserError, suggest
 from trilemma.identity import file_digest
-from trilemma.card import check_name
 from trilemma.store.atomic import write_json
 from trilemma.store.events import now
 from trilemma.store.layout import RunFolder

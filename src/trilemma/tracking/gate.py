@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from trilemma.errors import UserError
 from trilemma.metrics.catalog import METRICS
+from trilemma.protocol import Protocol
 from trilemma.registry import find_protocol
 from trilemma.statistics.decision import Decision
 from trilemma.store.baselines import Baseline
 from trilemma.store.digests import verify
 from trilemma.store.run import Run
+from trilemma.strict_toml import build
 from trilemma.tracking.calibration import Calibration, find_calibration
 from trilemma.tracking.judge import Rules, judge
 from trilemma.tracking.judged import FAILING, PASSING, UNDECIDED, Judged
@@ -75,7 +76,9 @@ def gate(candidates: Sequence[Run], baseline: Baseline, workspace: Workspace) ->
         )
     baseline.verify()
     damage = next((found for one in candidates if (found := unusable(one)) is not None), None)
-    series = _all_invalid(baseline, rules, damage) if damage else judge(baseline.runs, candidates, rules, baseline.models)
+    series = (
+        _all_invalid(baseline, rules, damage) if damage else judge(baseline.runs, candidates, rules, baseline.models)
+    )
     return Outcome(
         baseline=baseline.name,
         candidate=", ".join(one.record.run_id for one in candidates),
@@ -85,9 +88,15 @@ def gate(candidates: Sequence[Run], baseline: Baseline, workspace: Workspace) ->
 
 
 def rules_for(run: Run, workspace: Workspace) -> Rules:
-    """Returns the gate of a run's protocol as the workspace has it, and the calibration for its class of machine."""
-    name = run.record.spec["protocol"]["name"]
-    return Rules(gate=find_protocol(name, workspace).gate, calibration=_calibration(run, name, workspace))
+    """Returns the gate of a run's protocol, as the workspace has it today, and the calibration of its machine's class.
+
+    Where the workspace has no such protocol, it is that of the record.
+    """
+    spec = run.record.spec["protocol"]
+    name = spec["name"]
+    known = (workspace.benchmarks / f"{name}.toml").is_file()
+    protocol = find_protocol(name, workspace) if known else build(Protocol, spec, where=str(run.folder.record))
+    return Rules(gate=protocol.gate, calibration=_calibration(run, name, workspace))
 
 
 def facts(baseline: Run, candidate: Run, models: Sequence[str]) -> dict[str, list[str]]:

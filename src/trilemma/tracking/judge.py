@@ -16,10 +16,10 @@ from trilemma.metrics.catalog import METRICS
 from trilemma.metrics.margins import GATING
 from trilemma.protocol import Gate
 from trilemma.runner.speed import depends_on_machine
+from trilemma.statistics.contrasts import Contrast, positive_logs, sessions
 from trilemma.statistics.counters import Worse, compare_counters
 from trilemma.statistics.decision import Decision, Test, decide
 from trilemma.statistics.margins import Margin
-from trilemma.statistics.contrasts import Contrast, positive_logs, sessions
 from trilemma.store.metric_rows import MetricRow
 from trilemma.store.run import Run
 from trilemma.tracking.calibration import Calibration

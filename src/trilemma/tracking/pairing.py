@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import TYPE_CHECKING
 
+from trilemma.errors import UserError
 from trilemma.runner.per_image import PER_IMAGE
 from trilemma.statistics.estimate import Estimate
+from trilemma.statistics.paired import paired
 from trilemma.statistics.replicates import Replicates
+from trilemma.statistics.standard_error import StandardError, combined
 from trilemma.store.arrays import read_arrays
 from trilemma.store.metric_rows import MetricRow
 from trilemma.store.replicates import Sources, read_replicates
@@ -81,3 +85,31 @@ def _replicates(run: Run, model: str) -> dict[str, Sources]:
     if older.is_file():
         return {name: (Replicates(kind="influence", values_U=psi_N),) for name, psi_N in read_arrays(older).items()}
     return {}
+
+
+def difference_of(before: Estimate, after: Estimate, obstacle: str | None) -> tuple[Estimate, bool, str | None]:
+    """Returns after − before, whether it is paired, and what stood in the way; None where nothing could be paired."""
+    if obstacle is None and before.replicates:
+        try:
+            return paired(before, after), True, None
+        except UserError as error:
+            obstacle = str(error)
+    return _unpaired(before, after), False, None if obstacle is None else f"unpaired: {obstacle}"
+
+
+def _unpaired(before: Estimate, after: Estimate) -> Estimate:
+    assert before.value is not None and after.value is not None
+    difference, n = after.value - before.value, min(before.n, after.n)
+    if before.se is None or after.se is None:
+        return Estimate(value=difference, se=None, se_method="none", n=n)
+    error = combined([_error(side, side.se) for side in (before, after) if side.se is not None])
+    degrees = error.degrees_of_freedom
+    return Estimate(value=difference, se=error.se, se_method="difference", n=n, degrees_of_freedom=degrees)
+
+
+def _error(side: Estimate, se: float) -> StandardError:
+    """With the degrees of freedom of what it is made of, where the record has kept that."""
+    errors = [source.error() for source in side.replicates]
+    known = [error for error in errors if error is not None]
+    degrees = combined(known).degrees_of_freedom if known else math.inf
+    return StandardError(se=se, degrees_of_freedom=degrees)
