@@ -45,6 +45,7 @@ LAYERS = (
     "store",
     "runner",
     "scoring",
+    "tracking",
     "report",
     "cli",
 )

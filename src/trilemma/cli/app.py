@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from trilemma import __version__
+from trilemma.cli.calibrate import calibrate
 from trilemma.cli.calibrate_metrics import calibrate_metrics
 from trilemma.cli.compare import compare
 from trilemma.cli.explain_diff import explain_diff
@@ -48,6 +49,7 @@ app.command("train")(train)
 app.command("report")(report)
 app.command("show")(show)
 app.command("compare")(compare)
+app.command("calibrate")(calibrate)
 app.command("score")(score)
 app.command("stats")(stats)
 app.command("calibrate-metrics")(calibrate_metrics)

@@ -10,10 +10,11 @@ from trilemma import registry
 from trilemma.generator import Generator, resolve_knobs
 from trilemma.runner.channel import Channel
 from trilemma.runner.devices import describe_device, pick_device
-from trilemma.runner.generate import Output, generate_sets
+from trilemma.runner.generate import generate_sets
 from trilemma.runner.grids import write_grids
 from trilemma.runner.job import Job, import_target
 from trilemma.runner.plan import Planned, batches, plan
+from trilemma.runner.timing import batch_of
 from trilemma.store.parts import consolidate
 from trilemma.store.tables import TIMINGS, write_rows
 from trilemma.timing.clock import Call, timed_call
@@ -58,14 +59,8 @@ def _time(
     channel: Channel,
 ) -> list[Call]:
     channel.progress("timing", 0, sum(1 for _ in job.protocol.speed.batch_sizes))
-    output = Output(resolution=job.protocol.resolution)
-
-    def batch(size: int, number: int) -> object:
-        # Other prompts and seeds on every call: a cache of results would show as speed otherwise.
-        chosen = [entries[(number * size + i) % len(entries)] for i in range(size)]
-        images = generator.generate([e.prompt for e in chosen], [e.seed for e in chosen], **knobs)
-        return output.check(images, size).cpu()
-
+    prompts, seeds = [entry.prompt for entry in entries], [entry.seed for entry in entries]
+    batch = batch_of(generator, knobs, prompts, seeds, job.protocol.resolution)
     load = Call(scenario="load", batch_size=0, call=0, n_images=0, wall_ns=load_ns, device=device.type)
     first = timed_call(lambda: batch(1, 0), device, scenario="first_call", size=1, number=0)
     single = steady(batch, 1, job.protocol.speed, device, "single_stream")

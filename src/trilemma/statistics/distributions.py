@@ -8,17 +8,36 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 
 def normal_quantile(probability: float) -> float:
     """Returns z with P(Z <= z) = probability for a standard normal Z."""
-    return float(stats.norm.ppf(probability))
+    return float(special.ndtri(probability))
 
 
-def t_quantile(probability: float, degrees_of_freedom: int) -> float:
-    """Returns t with P(T <= t) = probability for Student's T."""
-    return float(stats.t.ppf(probability, degrees_of_freedom))
+def t_quantile(probability: float, degrees_of_freedom: float | None) -> float:
+    """Returns t with P(T <= t) = probability for Student's T; None degrees of freedom are the normal limit."""
+    if degrees_of_freedom is None:
+        return normal_quantile(probability)
+    return float(special.stdtrit(degrees_of_freedom, probability))
+
+
+def t_tail(t: float, degrees_of_freedom: float | None) -> float:
+    """Returns P(T > t) for Student's T, exact far out too; None degrees of freedom are the normal limit."""
+    return float(special.ndtr(-t) if degrees_of_freedom is None else special.stdtr(degrees_of_freedom, -t))
+
+
+def noncentrality(t: float, power: float, degrees_of_freedom: float | None) -> float:
+    """Returns the d with P(T > t) = power for a noncentral T: the effect, in standard errors, that a test finds."""
+    if degrees_of_freedom is None:
+        return t + normal_quantile(power)
+    return float(special.nctdtrinc(degrees_of_freedom, 1 - power, t))
+
+
+def rank_sum_p(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Returns the exact two-sided p of the Mann-Whitney test of two samples without ties."""
+    return float(stats.mannwhitneyu(a, b, alternative="two-sided", method="exact").pvalue)
 
 
 def binomial_probabilities(n: int, p: float) -> NDArray[np.float64]:

@@ -1,0 +1,1 @@
+"""Runs and versions against each other, over time."""
