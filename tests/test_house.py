@@ -44,6 +44,7 @@ LAYERS = (
     "timing",
     "store",
     "runner",
+    "tracking",
     "scoring",
     "report",
     "cli",

@@ -72,12 +72,17 @@ def find_card(name: str, workspace: Workspace) -> Card:
     known = model_names(workspace)
     if name in known:
         return _named_card(workspace.models / name / FILE_NAME)
-    path = Path(name).expanduser()
+    card = card_at(Path(name).expanduser())
+    if card is None:
+        raise UserError(f'there is no model "{name}".', hint=suggest(name, known) + " Or give the path of a card.toml.")
+    return card
+
+
+def card_at(path: Path) -> Card | None:
+    """Returns the card of a ``card.toml``, or of a folder with one or with a ``model_index.json``; else None."""
     if path.is_file() or (path / FILE_NAME).is_file():
         return load_card(path)
-    if (path / PIPELINE_INDEX).is_file():
-        return pipeline_card(path)
-    raise UserError(f'there is no model "{name}".', hint=suggest(name, known) + " Or give the path of a card.toml.")
+    return pipeline_card(path) if (path / PIPELINE_INDEX).is_file() else None
 
 
 def select(names: Sequence[str], workspace: Workspace) -> list[Card]:

@@ -17,7 +17,19 @@ from trilemma.store.metric_rows import MetricRow, write_metrics
 from trilemma.store.record import Record
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-VERBS = ("list", "run", "train", "report", "show", "compare", "score", "stats", "calibrate-metrics", "explain-diff")
+VERBS = (
+    "list",
+    "run",
+    "train",
+    "report",
+    "show",
+    "compare",
+    "calibrate",
+    "score",
+    "stats",
+    "calibrate-metrics",
+    "explain-diff",
+)
 CARD = 'name = "{0}"\nfamily = "gan"\ntitle = "The model {0}"\n'
 
 

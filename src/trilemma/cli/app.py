@@ -8,6 +8,7 @@ import typer
 
 from trilemma import __version__
 from trilemma.cli.baseline import baseline
+from trilemma.cli.calibrate import calibrate
 from trilemma.cli.calibrate_metrics import calibrate_metrics
 from trilemma.cli.compare import compare
 from trilemma.cli.explain_diff import explain_diff
@@ -52,6 +53,7 @@ app.command("show")(show)
 app.command("compare")(compare)
 app.command("gate")(gate)
 app.add_typer(baseline, name="baseline")
+app.command("calibrate")(calibrate)
 app.command("score")(score)
 app.command("stats")(stats)
 app.command("calibrate-metrics")(calibrate_metrics)

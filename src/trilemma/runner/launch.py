@@ -29,21 +29,43 @@ class Ended:
     error: dict[str, str] | None
 
 
-def run_worker(
-    job: Path, log: Path, on_message: Callable[[Message], None], *, module: str = "trilemma.runner.worker"
-) -> Ended:
-    """Runs one worker to its end: ``python -P -m MODULE JOB``, a module that serves as ``runner.channel.serve`` does.
+@dataclass(frozen=True, kw_only=True)
+class Interpreter:
+    """The Python that runs a worker, and folders that it imports from before all others."""
 
+    python: str
+    sources: tuple[Path, ...] = ()
+
+
+def own_interpreter() -> Interpreter:
+    """Returns what this process runs on; from a checkout that is not installed, workers must find the same package."""
+    parent = Path(trilemma.__file__).resolve().parents[1]
+    installed = parent.name in ("site-packages", "dist-packages")
+    return Interpreter(python=sys.executable, sources=() if installed else (parent,))
+
+
+def run_worker(
+    job: Path,
+    log: Path,
+    on_message: Callable[[Message], None],
+    *,
+    module: str = "trilemma.runner.worker",
+    interpreter: Interpreter | None = None,
+) -> Ended:
+    """Runs one worker to its end: ``python -P -m MODULE JOB``, a module that serves as ``runner.worker`` does.
+
+    It runs on this process's own Python and code unless another is given.
     Its standard input is a pipe that only this process holds: should we be killed, it closes, and the worker leaves.
     """
+    interpreter = interpreter or own_interpreter()
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as log_file:
         worker = subprocess.Popen(
-            [sys.executable, "-P", "-m", module, str(job)],
+            [interpreter.python, "-P", "-m", module, str(job)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log_file,
-            env=_environment(),
+            env=_environment(interpreter),
             start_new_session=True,  # Ctrl-C is ours to hear; we end the worker ourselves
         )
         try:
@@ -86,11 +108,9 @@ def _abnormal_end(code: int, log: Path) -> dict[str, str] | None:
     return {"type": WORKER_DIED, "message": f"the model's process {how}.", "traceback": "\n".join(tail)}
 
 
-def _environment() -> dict[str, str]:
-    """Ours; from a checkout that is not installed, the worker must find the same package as we did."""
-    package_parent = Path(trilemma.__file__).resolve().parents[1]
+def _environment(interpreter: Interpreter) -> dict[str, str]:
     environment = worker_variables()
-    if package_parent.name not in ("site-packages", "dist-packages"):
-        paths = [str(package_parent), environment.get("PYTHONPATH", "")]
+    if interpreter.sources:
+        paths = [*map(str, interpreter.sources), environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     return environment

@@ -12,10 +12,11 @@ from trilemma.protocol import SpeedSpec
 from trilemma.runner.calls import store_timings
 from trilemma.runner.channel import Channel
 from trilemma.runner.devices import describe_device, pick_device
-from trilemma.runner.generate import Output, generate_sets
+from trilemma.runner.generate import generate_sets
 from trilemma.runner.grids import write_grids
 from trilemma.runner.job import Job, import_target
 from trilemma.runner.plan import Planned, batches, plan
+from trilemma.runner.timing import batch_of
 from trilemma.store.parts import consolidate
 from trilemma.timing.clock import Call, timed_call
 from trilemma.timing.flops import count_flops
@@ -72,14 +73,8 @@ def _time(
     channel: Channel,
 ) -> list[Call]:
     channel.progress("timing", 0, len(speed.batch_sizes))
-    output = Output(resolution=job.protocol.resolution)
-
-    def batch(size: int, number: int) -> object:
-        # Other prompts and seeds on every call: a cache of results would show as speed otherwise.
-        chosen = [entries[(number * size + i) % len(entries)] for i in range(size)]
-        images = generator.generate([e.prompt for e in chosen], [e.seed for e in chosen], **knobs)
-        return output.check(images, size).cpu()
-
+    prompts, seeds = [entry.prompt for entry in entries], [entry.seed for entry in entries]
+    batch = batch_of(generator, knobs, prompts, seeds, job.protocol.resolution)
     load = Call(scenario="load", stage="load", batch_size=0, call=0, n_images=0, wall_ns=load_ns, device=device.type)
     first = timed_call(lambda: batch(1, 0), device, scenario="first_call", size=1, number=0)
     single = steady(batch, 1, speed, device, "single_stream")

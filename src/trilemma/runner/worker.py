@@ -1,4 +1,4 @@
-"""The child process: ``python -P -m trilemma.runner.worker JOB.json``, one per model and one for the real images."""
+"""The child process, ``python -P -m trilemma.runner.worker JOB.json``: for a model, a timing, or the real images."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from trilemma.runner.channel import Channel, serve
 from trilemma.runner.job import Job, read_job
+from trilemma.runner.timing_job import TimingJob
 
 
 def main(arguments: list[str]) -> int:
@@ -14,9 +15,13 @@ def main(arguments: list[str]) -> int:
     return serve(lambda channel: _work(read_job(Path(arguments[0])), channel))
 
 
-def _work(job: Job, channel: Channel) -> None:
+def _work(job: Job | TimingJob, channel: Channel) -> None:
     # Here, so that a job's own failure to import is reported as one.
-    if job.kind == "reference":
+    if isinstance(job, TimingJob):
+        from trilemma.runner.timing import measure_timing
+
+        measure_timing(job, channel)
+    elif job.kind == "reference":
         from trilemma.runner.reference import measure_reference
 
         measure_reference(job, channel)

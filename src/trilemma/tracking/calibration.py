@@ -80,6 +80,8 @@ class Calibration:
         created: UTC. tool: version and commit.
         execution: the fields of a run's execution key, but for its batch sizes.
         sessions: timed processes per series.
+        load_of_others: how many cores other processes kept busy while one of these ran, at most: above 0.2, sigmas are
+            those of a disturbed machine, and margins too wide.
     """
 
     schema: str
@@ -89,6 +91,7 @@ class Calibration:
     hardware: HardwareClass
     execution: dict[str, Any]
     sessions: int
+    load_of_others: float
     series: tuple[Noise, ...]
     runs: tuple[CalibratedRun, ...] = ()
 
