@@ -185,6 +185,6 @@ def test_a_run_that_confirms_another_is_a_run_of_its_own(
 def test_the_parent_imports_no_torch() -> None:
     import subprocess
 
-    code = "import sys, trilemma.runner.run, trilemma.runner.assemble, trilemma.runner.compare; print(*sys.modules)"
+    code = "import sys, trilemma.runner.run, trilemma.runner.assemble, trilemma.tracking.judge; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "torchvision", "diffusers", "transformers", "timm", "matplotlib"} & set(loaded)

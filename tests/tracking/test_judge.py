@@ -206,6 +206,7 @@ def test_a_protocol_may_set_margins_and_a_calibration_widens_them(maker: Any) ->
         hardware=HardwareClass(digest=baseline.record.keys["gan"]["hardware"]["digest"], fields={}),
         execution={"threads": 2},
         sessions=5,
+        load_of_others=0.0,
         series=(noise,),
     )
     one = verdicts([baseline], [candidate], Rules(gate=RULES.gate, calibration=calibration))["fd_scenes"]

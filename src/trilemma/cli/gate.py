@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trilemma.cli.options import Json, Out, Root, people, print_json, runs_folder
+from trilemma.cli.options import Json, Out, Quiet, Root, people, print_json, runs_folder
+from trilemma.errors import UserError
 
 if TYPE_CHECKING:
     from trilemma.tracking.gate import Outcome
@@ -28,10 +29,20 @@ def gate(
     strict: Annotated[
         bool, typer.Option("--strict", help="What could not be decided fails too, with exit code 3.")
     ] = False,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Times that are REGRESSED are measured again in fresh processes.")
+    ] = False,
+    checkout: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkout", metavar="DIR", help="The baseline's version, to confirm in turn with it.", show_default=False
+        ),
+    ] = None,
     markdown: Markdown = None,
     junit: JUnit = None,
     out: Out = None,
     root: Root = None,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Judges every gated series: worse beyond chance and beyond its margin is REGRESSED.
@@ -41,14 +52,22 @@ def gate(
 
     Example: trilemma gate latest --baseline main --markdown summary.md
     """
+    from trilemma.cli.scoring import bars
     from trilemma.store.baselines import find_baseline
     from trilemma.store.run import Run, find_run
+    from trilemma.tracking.confirm import confirm as confirmed
     from trilemma.tracking.gate import gate as judged
     from trilemma.workspace import find_workspace
 
+    if checkout is not None and not confirm:
+        raise UserError("is for --confirm.", where="--checkout")
     workspace = find_workspace(root)
     found = [Run(find_run(name, runs_folder(root, out))) for name in runs]
-    outcome = judged(found, find_baseline(baseline, workspace.baselines), workspace)
+    pinned = find_baseline(baseline, workspace.baselines)
+    outcome = judged(found, pinned, workspace)
+    if confirm:
+        with bars(quiet=quiet) as told:
+            outcome = confirmed(outcome, found[0], pinned, workspace, checkout, told)
     _write(outcome, markdown, junit, strict=strict)
     _tell(outcome, strict=strict, json=json)
     raise typer.Exit(outcome.exit_code(strict=strict))

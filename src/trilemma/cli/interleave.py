@@ -133,6 +133,7 @@ def _measure(checkout: Path, wish: Wish) -> list[TimingComparison]:
     from trilemma.runner.devices import check_device
     from trilemma.tracking.case import case_of
     from trilemma.tracking.interleave import interleave
+    from trilemma.tracking.judge import Rules
     from trilemma.tracking.side import other_side, own_side
     from trilemma.tracking.timing_verdict import judge
     from trilemma.workspace import find_workspace
@@ -153,7 +154,7 @@ def _measure(checkout: Path, wish: Wish) -> list[TimingComparison]:
                 processes = PROCESSES if wish.processes is None else wish.processes
                 progress = partial(told, case.title)
                 measured.append(interleave(case, a, b, processes, allow_busy=wish.allow_busy, told=progress))
-    return judge(measured)
+    return judge(measured, Rules(gate=protocol.gate).uncalibrated)
 
 
 def _tell(comparisons: Sequence[TimingComparison]) -> None:

@@ -43,13 +43,15 @@ class Rules:
 
     def margin(self, run: Run, row: MetricRow) -> tuple[Margin, MarginFrom]:
         """Returns a series' margin and where its parts came from."""
-        own = self.gate.margins.get(row.metric)
-        default = GATING[row.metric].margin
-        margin = default if own is None else Margin(relative=own.relative, absolute=own.absolute)
-        sigma = self._sigma(run, row)
+        margin, sigma = self.uncalibrated(row.metric), self._sigma(run, row)
         if sigma is not None:
             return replace(margin, noise=sigma), "calibrated"
-        return margin, "default" if own is None else "protocol"
+        return margin, "protocol" if row.metric in self.gate.margins else "default"
+
+    def uncalibrated(self, metric: str) -> Margin:
+        """Returns the protocol's own margin of a metric, else the suite's."""
+        own = self.gate.margins.get(metric)
+        return GATING[metric].margin if own is None else Margin(relative=own.relative, absolute=own.absolute)
 
     def _sigma(self, run: Run, row: MetricRow) -> float | None:
         """The noise of identical versions, where it was measured on this class of machine and in this way."""

@@ -88,6 +88,8 @@ MESSAGES: dict[str, str] = {
     "images_differ": "images differ where they should be the same, byte by byte",
     "same_images_other_value": "the images are the same and the value is not: what measures it has changed",
     "resident_memory": "the whole process's memory does not repeat well enough to be judged",
+    "busy_machine": "the machine was busy when it was measured again, so nothing was confirmed",
+    "status_failed": "a process failed when it was measured again",
     "not_confirmed": "a second measurement in fresh processes did not repeat it",
     "no_baseline_value": "the baseline has no such value",
     "no_candidate_value": "the candidate has no such value",
