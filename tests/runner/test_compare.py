@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from trilemma.protocol import Gate
 
 from trilemma.metrics.catalog import METRICS
+from trilemma.protocol import Gate
 from trilemma.store.atomic import write_arrays
 from trilemma.store.replicates import read_replicates, write_replicates
 from trilemma.store.run import Run
