@@ -8,11 +8,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from trilemma.runner.compare import compare
 
 from trilemma.cli import main
+from trilemma.protocol import Gate
 from trilemma.store.digests import verify
 from trilemma.store.run import Run
+from trilemma.tracking.judge import Rules, judge
 
 PROTOCOL = """
 name = "small"
@@ -91,5 +92,5 @@ def test_a_counter_is_compared_across_machines(counted: tuple[ModuleType, Path, 
     run, other = counted[2], Run(counted[2].folder.path)
     for keys in other.record.keys.values():
         keys["hardware"]["fields"]["name"] = "another"
-    found = {one.metric: one for one in compare(run, other) if one.model == "linear"}
+    found = {one.metric: one for one in judge([run], [other], Rules(gate=Gate())) if one.model == "linear"}
     assert {metric: one.difference for metric, one in found.items()} == dict.fromkeys(COUNTERS, 0.0)
