@@ -170,14 +170,14 @@ def test_show_of_a_damaged_run_is_loud(root: Path, capsys: pytest.CaptureFixture
 def test_compare(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "20260101", "latest", "--root", str(root), "--json"]) == 0
     gan, var = json.loads(capsys.readouterr().out)
-    assert (gan["difference"], gan["pairing"], gan["verdict"]) == (0.5, "unpaired", "ok")
+    assert (gan["difference"], gan["pairing"], gan["verdict"]) == (0.5, "unpaired", "INCONCLUSIVE")
     assert gan["se"] == pytest.approx(0.3 * 2**0.5)
-    assert var["verdict"] == "MISSING" and "it fell over" in var["reason"]
+    assert var["verdict"] == "MISSING" and "it fell over" in var["message"]
 
 
-def test_comparing_what_cannot_be_compared_is_exit_code_1(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_comparing_what_cannot_be_compared_is_exit_code_3(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_run(root / "results" / "runs", "20260103-000000-cccccccc", 3.0, seed=9)
-    assert main(["compare", "20260101", "latest", "--root", str(root)]) == 1
+    assert main(["compare", "20260101", "latest", "--root", str(root)]) == 3
     printed = capsys.readouterr()
     assert "INCOMPARABLE" in printed.err and "seed" in printed.err
 

@@ -256,7 +256,7 @@ def random_inception(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("random_inception")
 def test_the_kernel_of_the_resize_moves_a_number_of_inception(scored: Score, here: Path) -> None:
     fid, clean = (replace(preset(name), metrics=(use("vendi"),)) for name in ("fid", "fid-clean"))
-    a, b = scored("a.json", fid, n=10, m=10), scored("b.json", clean, n=10, m=10)
+    a, b = scored("a.json", fid, n=20, m=20), scored("b.json", clean, n=20, m=20)
     (one,) = explain(document("a.json", here), document("b.json", here))
     assert one.first is not None and one.first.field == "extractor.resize.kernel"
     found = moves_of(a, b, here / "cache")

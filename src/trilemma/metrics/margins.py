@@ -85,8 +85,8 @@ _ROWS: tuple[tuple[str, Scale, float, float, str], ...] = (
     ("first_call_seconds",      "log_ratio",  0.10,  0.0,   _ONCE),
     ("peak_memory",             "counter",    0.01,  0.0,   "what torch allocates repeats; resident memory does not"),
     ("evaluations_per_image",   "counter",    0.0,   0.0,   _EXACT),
-    ("parameters",              "counter",    0.0,   0.0,   _EXACT),
     ("flops_per_image",         "counter",    0.0,   0.0,   _EXACT),
+    ("parameters",              "counter",    0.0,   0.0,   _EXACT),
 )
 # fmt: on
 

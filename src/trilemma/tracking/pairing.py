@@ -103,7 +103,7 @@ def _unpaired(before: Estimate, after: Estimate) -> Estimate:
     if before.se is None or after.se is None:
         return Estimate(value=difference, se=None, se_method="none", n=n)
     error = combined([_error(side, side.se) for side in (before, after) if side.se is not None])
-    degrees = error.degrees_of_freedom
+    degrees = error.degrees_of_freedom if math.isfinite(error.degrees_of_freedom) else None
     return Estimate(value=difference, se=error.se, se_method="difference", n=n, degrees_of_freedom=degrees)
 
 
