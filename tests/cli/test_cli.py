@@ -17,7 +17,10 @@ from trilemma.store.metric_rows import MetricRow, write_metrics
 from trilemma.store.record import Record
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-VERBS = ("list", "run", "train", "report", "show", "compare", "score", "stats", "calibrate-metrics", "explain-diff")
+VERBS = (
+    "list", "run", "train", "report", "runs", "show", "compare", "query", "export",
+    "score", "stats", "calibrate-metrics", "explain-diff",
+)  # fmt: skip
 CARD = 'name = "{0}"\nfamily = "gan"\ntitle = "The model {0}"\n'
 
 
