@@ -18,18 +18,9 @@ from trilemma.store.record import Record
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 VERBS = (
-    "list",
-    "run",
-    "train",
-    "report",
-    "show",
-    "compare",
-    "calibrate",
-    "score",
-    "stats",
-    "calibrate-metrics",
-    "explain-diff",
-)
+    "list", "run", "train", "report", "runs", "show", "compare", "gate", "calibrate", "query", "export",
+    "score", "stats", "calibrate-metrics", "explain-diff",
+)  # fmt: skip
 CARD = 'name = "{0}"\nfamily = "gan"\ntitle = "The model {0}"\n'
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,14 @@ from trilemma.data import scenes
 from trilemma.errors import UserError
 from trilemma.features.measure import Instruments, residual
 from trilemma.features.presets import INCEPTION
-from trilemma.protocol import Extractors, Protocol, SampleSet
+from trilemma.protocol import Extractors, Protocol, Reference, SampleSet
 
 
 def protocol(resolution: int = 32) -> Protocol:
     return Protocol(
         name="small", version=1, title="", resolution=resolution, metrics=(),
         sets=(SampleSet(name="one", prompts="none", images=1),),
-        extractors=Extractors(features="net-a", reader="net-b", clip="net-c"),
+        extractors=Extractors(features="net-a", reader="net-b", clip="net-c"), reference=Reference(),
     )  # fmt: skip
 
 
@@ -86,3 +87,10 @@ def test_inception_is_used_where_its_weights_are(home: Path, monkeypatch: pytest
 def test_other_sizes_are_refused(home: Path) -> None:
     with pytest.raises(UserError, match="32x32"):
         Instruments(protocol(resolution=64), "cpu")
+
+
+def test_a_protocol_without_networks_has_none() -> None:
+    without = replace(protocol(), extractors=None, reference=None)
+    assert features.identity(without) == {}
+    with pytest.raises(UserError, match="small: extractors: the protocol names no networks"):
+        Instruments(without, "cpu")

@@ -12,10 +12,13 @@ from trilemma.cli.calibrate import calibrate
 from trilemma.cli.calibrate_metrics import calibrate_metrics
 from trilemma.cli.compare import compare
 from trilemma.cli.explain_diff import explain_diff
+from trilemma.cli.export import export
 from trilemma.cli.gate import gate
 from trilemma.cli.list import list_
+from trilemma.cli.query import query
 from trilemma.cli.report import report
 from trilemma.cli.run import run
+from trilemma.cli.runs import runs
 from trilemma.cli.score import score
 from trilemma.cli.show import show
 from trilemma.cli.stats import stats
@@ -49,11 +52,14 @@ app.command("list")(list_)
 app.command("run")(run)
 app.command("train")(train)
 app.command("report")(report)
+app.command("runs")(runs)
 app.command("show")(show)
 app.command("compare")(compare)
 app.command("gate")(gate)
 app.add_typer(baseline, name="baseline")
 app.command("calibrate")(calibrate)
+app.command("query")(query)
+app.command("export")(export)
 app.command("score")(score)
 app.command("stats")(stats)
 app.command("calibrate-metrics")(calibrate_metrics)

@@ -182,4 +182,7 @@ def _column(stored: pa.Table, name: str, kind: pa.DataType) -> pa.ChunkedArray |
 def _kind(name: str) -> pa.DataType:
     import pyarrow as pa
 
-    return {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}[name]
+    if name == "time":
+        return pa.timestamp("us", tz="UTC")
+    kinds = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
+    return kinds["string" if name == "json" else name]
