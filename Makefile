@@ -15,7 +15,7 @@ PAIR_WORKS := $(RUN) -c 'import torch, torchvision; \
 	torchvision.ops.nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.ones(1), 0.5)'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench test lint typecheck check clean
+.PHONY: help setup bench gate test lint typecheck check clean
 
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -25,6 +25,10 @@ setup: $(VENV)/.ready ## Installs the suite in .venv (about 6 GB on disk; once)
 
 bench: $(VENV)/.ready ## Runs the protocol "scenes" on every embedded model and control; prints the table, names the report
 	$(RUN) bench.py run scenes $(ARGS)
+
+gate: $(VENV)/.ready ## Gates the embedded models' images and counters against the committed baseline
+	$(RUN) bench.py run counters --quiet
+	$(RUN) bench.py gate latest --baseline counters $(ARGS)
 
 test: $(VENV)/.ready-dev ## Runs the tests (more pytest options: make test ARGS="-k scenes")
 	$(RUN) -m pytest $(ARGS)

@@ -13,7 +13,7 @@ from trilemma.protocol import Allowance, Gate
 from trilemma.store.run import Run
 from trilemma.tracking.calibration import CalibratedProtocol, Calibration, HardwareClass, Noise
 from trilemma.tracking.judge import Rules, judge
-from trilemma.tracking.judged import Judged
+from trilemma.tracking.judged import MESSAGES, Judged
 
 METRICS = (
     "fd_scenes",
@@ -95,6 +95,7 @@ def test_times_are_judged_by_sessions(maker: Any, latency: float, verdict: str) 
     found = verdicts(maker.sessions(5), maker.sessions(3, first=2, latency=latency))
     assert found["latency_batch1"].verdict == verdict
     assert found["latency_batch1"].pairing == "sessions" and found["latency_batch1"].log
+    assert found["latency_batch1"].message == MESSAGES[found["latency_batch1"].decision.reason]
     assert found["images_per_second"].verdict != "REGRESSED"
 
 

@@ -111,13 +111,13 @@ class _Judge:
             metric=metric,
             gated=self._gated(model, metric, before),
             decision=Decision(verdict="INVALID", reason="duplicate_rows"),
-            message="a record has this series twice",
+            message="",
             baseline=before[0].value if before else None,
             candidate=after[0].value if after else None,
             unit=(after or before)[0].unit,
         )
         if max(len(before), len(after)) > 1:
-            return blank
+            return _settled(blank, "INVALID", "duplicate_rows")
         if not before or before[0].value is None:
             return _without_baseline(blank, before, after)
         if not after or after[0].value is None:

@@ -76,6 +76,7 @@ MESSAGES: dict[str, str] = {
     "within_noise": "the difference may be chance",
     "below_margin": "a difference beyond chance, but not shown to lie on either side of the margin",
     "not_significant_after_holm": "a difference that may be chance, among so many series",
+    "duplicate_rows": "a record has this series twice",
     "not_finite": "a value or an error is not finite",
     "zero_where_positive": "zero or less, where only a positive number can be",
     "no_standard_error": "without a standard error nothing can be decided",
