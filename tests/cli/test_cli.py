@@ -19,7 +19,7 @@ from trilemma.store.record import Record
 CHECKOUT = Path(__file__).resolve().parents[2]
 VERBS = (
     "list", "run", "train", "report", "runs", "show", "compare", "gate", "calibrate", "query", "export",
-    "score", "stats", "calibrate-metrics", "explain-diff",
+    "history", "score", "stats", "calibrate-metrics", "explain-diff",
 )  # fmt: skip
 CARD = 'name = "{0}"\nfamily = "gan"\ntitle = "The model {0}"\n'
 

@@ -10,7 +10,8 @@ import pytest
 
 from trilemma.report import tables
 from trilemma.report.drawing import inline_svg, png, svg
-from trilemma.report.figures import PALETTE, sweep_figure, trilemma_figure
+from trilemma.report.figure_style import PALETTE
+from trilemma.report.figures import sweep_figure, trilemma_figure
 from trilemma.report.record import load
 
 

@@ -35,6 +35,15 @@ def test_what_a_killed_write_left_is_removed(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["deep", "run.json"]
 
 
+def test_what_somebody_may_still_be_writing_is_left(tmp_path: Path) -> None:
+    new, old = tmp_path / ".a.npz.ab12cd34.tmp", tmp_path / ".a.npz.ef56ab78.tmp"
+    new.touch()
+    old.touch()
+    os.utime(old, (0, 0))
+    atomic.remove_unfinished(tmp_path, older_than=3600)
+    assert list(tmp_path.iterdir()) == [new]
+
+
 def test_json_has_no_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         atomic.write_json(tmp_path / "f.json", {"a": float("nan")})

@@ -10,7 +10,7 @@ import pytest
 
 from trilemma.errors import UserError
 from trilemma.store.layout import RunFolder
-from trilemma.store.parts import consolidate, is_done, part_path, write_part
+from trilemma.store.parts import consolidate, is_done, part_path, remove_parts, write_part
 from trilemma.store.tables import SAMPLES, TIMINGS, read_frame, write_rows
 
 
@@ -35,7 +35,20 @@ def test_parts_are_joined_in_the_order_of_the_plan(folder: RunFolder) -> None:
     assert list(frame.columns) == list(SAMPLES)
     assert frame["residual"].isna().all()
     assert np.load(folder.features("m"))["features"][:, 0].tolist() == [0, 0, 1, 1, 2, 2]
-    assert not folder.parts("m").exists()
+    assert is_done(folder, "m", "s", 0)
+
+
+def test_parts_of_others_stay(folder: RunFolder) -> None:
+    put(folder, 0)
+    other = folder.parts("other") / "s-00000.parquet"
+    other.parent.mkdir()
+    other.touch()
+    remove_parts(folder, "m")
+    assert not folder.parts("m").exists() and other.is_file()
+    other.unlink()
+    for _ in range(2):  # there may be nothing left to remove
+        remove_parts(folder, "other")
+        assert not folder.parts("other").parent.exists()
 
 
 def test_a_missing_or_damaged_part_is_loud_and_nothing_is_removed(folder: RunFolder) -> None:

@@ -14,6 +14,7 @@ from trilemma.cli.compare import compare
 from trilemma.cli.explain_diff import explain_diff
 from trilemma.cli.export import export
 from trilemma.cli.gate import gate
+from trilemma.cli.history import history
 from trilemma.cli.list import list_
 from trilemma.cli.query import query
 from trilemma.cli.report import report
@@ -60,6 +61,7 @@ app.add_typer(baseline, name="baseline")
 app.command("calibrate")(calibrate)
 app.command("query")(query)
 app.command("export")(export)
+app.command("history")(history)
 app.command("score")(score)
 app.command("stats")(stats)
 app.command("calibrate-metrics")(calibrate_metrics)

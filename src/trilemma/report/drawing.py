@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from trilemma.report.figures import INK
+from trilemma.report.figure_style import INK
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

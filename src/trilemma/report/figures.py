@@ -10,23 +10,18 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator, NullLocator
 
+from trilemma.report.figure_style import GREY, INK, PALETTE, WIDTH, bare
 from trilemma.report.labels import Label, place
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-# Foreground of all figures; a page may replace this very colour by its own.
-INK = "#1f2328"
-GREY = "#878d96"
-# Okabe and Ito, "Color universal design" (2008), the order by contrast with both white and black.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
 CONTROL_MARKER = "o"
 PAIRS = (("quality", "diversity"), ("quality", "speed"), ("diversity", "speed"))
 _RANGE = (-0.5, 10.5)
-# Inches: the figure's width, and the height of one model's line.
-_WIDTH, _LINE = 10.4, 0.29
+_LINE = 0.29  # inches: the height of one model's line
 
 
 def trilemma_figure(table: pd.DataFrame) -> Figure:
@@ -40,7 +35,7 @@ def trilemma_figure(table: pd.DataFrame) -> Figure:
         speed at batch 1); below, the scores pair by pair. Controls are grey.
     """
     models = _models(table)
-    figure = Figure(figsize=(_WIDTH, 0.45 + _LINE * max(len(models), 3) + 4.33))
+    figure = Figure(figsize=(WIDTH, 0.45 + _LINE * max(len(models), 3) + 4.33))
     upper = figure.add_gridspec(1, 3, **_rows(figure, models, top=0.42, height=_LINE * max(len(models), 3)))
     lower = figure.add_gridspec(1, 3, **_rows(figure, models, top=figure.get_figheight() - 3.65, height=3.1))
     for column, axis in enumerate(("quality", "diversity", "speed")):
@@ -59,7 +54,7 @@ def sweep_figure(table: pd.DataFrame) -> Figure:
     Returns:
         Medians with bars from the 25th to the 75th percentile of the calls; the reference decoder is a dashed line.
     """
-    figure = Figure(figsize=(_WIDTH, 4.4))
+    figure = Figure(figsize=(WIDTH, 4.4))
     axes = figure.add_axes((0.075, 0.13, 0.74, 0.81))
     contestants = table[~table["reference"].astype(bool)]
     models = _models(contestants)
@@ -92,7 +87,7 @@ def _rows(figure: Figure, models: dict[str, dict[str, Any]], *, top: float, heig
     whole = figure.get_figheight()
     letters = max([len(style["name"]) for style in models.values()], default=0)
     return {
-        "left": (0.35 + 0.082 * min(letters, 28)) / _WIDTH,
+        "left": (0.35 + 0.082 * min(letters, 28)) / WIDTH,
         "right": 0.99,
         "top": 1 - top / whole,
         "bottom": 1 - (top + height) / whole,
@@ -114,7 +109,7 @@ def _strip(axes: Axes, table: pd.DataFrame, models: dict[str, dict[str, Any]], a
     if axis == "speed":
         axes.set_title("● best batch    | batch 1", loc="right", fontsize=8, color=INK, alpha=0.8)
     _scale(axes.xaxis)
-    _bare(axes)
+    bare(axes)
 
 
 def _mark(axes: Axes, row: dict[str, Any], position: int, style: dict[str, Any], *, marker: str = "") -> bool:
@@ -146,7 +141,7 @@ def _scatter(
         axes.text(5, 5, "no model has both scores", ha="center", fontsize=8.5, style="italic", color=INK, alpha=0.7)
     _scale(axes.xaxis)
     _scale(axes.yaxis)
-    _bare(axes)
+    bare(axes)
     place(axes, labels[::-1])
 
 
@@ -188,19 +183,8 @@ def _log_axes(axes: Axes, sizes: Iterable[int]) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.set(xlabel="batch size", ylabel="images per second →")
-    _bare(axes)
+    bare(axes)
 
 
 def _scale(axis: Any) -> None:
     axis.set_major_locator(MultipleLocator(2))
-
-
-def _bare(axes: Axes) -> None:
-    sns.despine(ax=axes, left=True, bottom=True)
-    axes.patch.set_visible(False)
-    axes.figure.patch.set_alpha(0.0)
-    axes.set_axisbelow(True)
-    axes.grid(color=INK, alpha=0.13, linewidth=0.7)
-    axes.tick_params(length=0, labelsize=8.5, labelcolor=INK, color=INK)
-    axes.xaxis.label.set(color=INK, fontsize=9)
-    axes.yaxis.label.set(color=INK, fontsize=9)

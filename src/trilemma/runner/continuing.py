@@ -24,11 +24,12 @@ def unfinished(runs: Path, identity: str) -> tuple[RunFolder, Record] | None:
 
 
 def new_folder(runs: Path, identity: str) -> RunFolder:
-    """Makes the folder of a new run; its name begins with the time in UTC, so that names sort by age."""
+    """Returns where a new run goes; its name begins with the time in UTC, so that names sort by age.
+
+    The folder is made by the first write into it: a process that is killed earlier leaves none.
+    """
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    path = runs / f"{stamp}-{digest([identity, time.time_ns()])[:8]}"
-    path.mkdir(parents=True)
-    return RunFolder(path=path)
+    return RunFolder(path=runs / f"{stamp}-{digest([identity, time.time_ns()])[:8]}")
 
 
 def _readable(folder: RunFolder) -> Record | None:

@@ -17,7 +17,7 @@ from trilemma.runner.grids import write_grids
 from trilemma.runner.job import Job, import_target
 from trilemma.runner.plan import Planned, batches, plan
 from trilemma.runner.timing import batch_of
-from trilemma.store.parts import consolidate
+from trilemma.store.parts import consolidate, remove_parts
 from trilemma.timing.clock import Call, timed_call
 from trilemma.timing.flops import count_flops
 from trilemma.timing.sweep import steady, sweep
@@ -54,6 +54,7 @@ def measure_model(job: Job, channel: Channel) -> None:
         write_grids(job.folder, job.name, entries, job.protocol.batch_size)
         size = job.protocol.batch_size
         consolidate(job.folder, job.name, [(n, b) for n, planned in entries.items() for b, _ in batches(planned, size)])
+    remove_parts(job.folder, job.name)
 
 
 def _flops(generator: Generator, knobs: dict[str, Any], entries: list[Planned]) -> dict[str, Any]:

@@ -32,6 +32,8 @@ from trilemma.store.record import SCHEMA, Record, RunStatus
 from trilemma.store.run import Run
 from trilemma.strict_toml import dump
 
+LONGEST_WRITE = 24 * 3600.0  # seconds; the cache is shared, and what is older is of a process that was killed
+
 
 class ReferenceFailed(RuntimeError):
     """The real images could not be measured: without them there are no numbers for any model."""
@@ -97,8 +99,8 @@ def run_benchmark(request: Request, display: Display) -> Run:
     identity = digest([SCHEMA, request.spec(), request.parent_run_id, instruments, tool()["version"]])
     found = unfinished(request.runs, identity)
     folder = found[0] if found is not None else new_folder(request.runs, identity)
+    record = found[1] if found is not None else _new_record(request, folder, identity, instruments, planned)
     with locked(folder.lock):
-        record = found[1] if found is not None else _new_record(request, folder, identity, instruments, planned)
         session = _Session(request, folder, record, display, sum(planned.values()))
         session.start(continued=found is not None)
         try:
@@ -146,6 +148,7 @@ class _Session:
         self.record.status, self.record.ended, self.record.errors, self.record.error = "started", None, {}, None
         self.record.attempts += 1
         remove_unfinished(self.folder.path)
+        remove_unfinished(self.request.cache, older_than=LONGEST_WRITE)
         self.save()
         self.event("continued" if continued else "started", pid=os.getpid())
         if continued:
@@ -244,8 +247,8 @@ class _Session:
     def finish(self, status: RunStatus) -> None:
         self.record.status, self.record.ended = status, now()
         self.record.files = digests(self.folder) if status == "complete" else {}
-        self.save()
         self.event(status)
+        self.save()  # last: once it is complete, nobody would clear away what a kill leaves of a later write
 
     def save(self) -> None:
         self.record.write(self.folder.record)

@@ -1,5 +1,7 @@
 """The few probability distributions that the suite needs: typed, and the only place that imports scipy.
 
+scipy.stats takes half a second to import, so it is imported where it is used: most commands never get there.
+
 Source: NIST Digital Library of Mathematical Functions, chapter 8 (incomplete beta and gamma functions);
 implementation https://docs.scipy.org/doc/scipy/reference/stats.html
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 
 def normal_quantile(probability: float) -> float:
@@ -37,14 +39,20 @@ def noncentrality(t: float, power: float, degrees_of_freedom: float | None) -> f
 
 def rank_sum_p(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Returns the exact two-sided p of the Mann-Whitney test of two samples without ties."""
+    from scipy import stats
+
     return float(stats.mannwhitneyu(a, b, alternative="two-sided", method="exact").pvalue)
 
 
 def binomial_probabilities(n: int, p: float) -> NDArray[np.float64]:
     """Returns P(X = 0), ..., P(X = n) for X ~ Binomial(n, p), float64 (n + 1,)."""
+    from scipy import stats
+
     return np.asarray(stats.binom.pmf(np.arange(n + 1), n, p), dtype=np.float64)
 
 
 def beta_binomial_tail(count: int, n: int, a: float, b: float) -> float:
     """Returns P(X >= count) for X ~ BetaBinomial(n, a, b)."""
+    from scipy import stats
+
     return float(stats.betabinom.sf(count - 1, n, a, b))

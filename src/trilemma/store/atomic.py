@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,10 +36,17 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise
 
 
-def remove_unfinished(folder: Path) -> None:
-    """Removes what writes that were killed have left under a folder."""
+def remove_unfinished(folder: Path, *, older_than: float = 0.0) -> None:
+    """Removes what writes that were killed have left under a folder.
+
+    Args:
+        older_than: seconds; where others may be writing, more than a write can take.
+    """
+    newest = time.time() - older_than
     for path in folder.rglob(f".*{UNFINISHED}"):
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # by now it has its name, or another process was as tidy
+            if path.stat().st_mtime <= newest:
+                path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

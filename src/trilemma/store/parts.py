@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -44,7 +45,7 @@ def is_done(folder: RunFolder, model: str, set_name: str, batch: int) -> bool:
 
 
 def consolidate(folder: RunFolder, model: str, batches: Sequence[tuple[str, int]]) -> None:
-    """Joins the parts into one samples file and one features file in the order given, then removes the parts.
+    """Joins the parts into one samples file and one features file in the order given; the parts stay.
 
     Raises:
         UserError: a part is missing or damaged.
@@ -59,6 +60,11 @@ def consolidate(folder: RunFolder, model: str, batches: Sequence[tuple[str, int]
     if joined:  # nothing is measured on images where a protocol names no networks
         write_arrays(folder.features(model), joined)
     write_table(folder.samples(model), pa.concat_tables([read_table(path, SAMPLES) for path in paths]))
-    shutil.rmtree(folder.parts(model))
-    if not any(folder.parts(model).parent.iterdir()):
+
+
+def remove_parts(folder: RunFolder, model: str) -> None:
+    """Removes the parts of a model whose samples are stored; a process that was killed at it may have left some."""
+    if folder.parts(model).is_dir():
+        shutil.rmtree(folder.parts(model))
+    with contextlib.suppress(OSError):  # there is none, or another model has parts in it
         folder.parts(model).parent.rmdir()
