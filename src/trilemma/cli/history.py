@@ -14,6 +14,7 @@ from trilemma.errors import UserError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from trilemma.store.baselines import Baseline
     from trilemma.tracking.history import History, Point
 
 NEWEST = 30
@@ -53,7 +54,7 @@ def history(
     runs = runs_folder(root, out)
     names = parse_series(series, runs)
     seen, damaged = read_series(runs, names)
-    found = _histories(seen, _baselines(root))
+    found = _histories(seen, root)
     if json:
         print_json([_document(one.newest(limit)) for one in found])
     else:
@@ -66,26 +67,26 @@ def history(
         raise typer.Exit(1)
 
 
-def _baselines(root: Path | None) -> dict[str, list[str]]:
-    """Returns the names of the baselines that a run belongs to, by run."""
+def _histories(seen: Mapping[Any, Any], root: Path | None) -> list[History]:
     from trilemma.store.baselines import baseline_names, find_baseline
+    from trilemma.tracking.history import history as made
     from trilemma.workspace import find_workspace
 
     folder = find_workspace(root).baselines
-    found: dict[str, list[str]] = {}
-    for name in baseline_names(folder):
-        for run_id in find_baseline(name, folder).manifest.runs:
-            found.setdefault(run_id, []).append(name)
-    return found
-
-
-def _histories(seen: Mapping[Any, Any], baselines: Mapping[str, Sequence[str]]) -> list[History]:
-    from trilemma.tracking.history import history as made
-
-    found = [made(name, observations, baselines) for name, observations in seen.items()]
+    baselines = [find_baseline(name, folder) for name in baseline_names(folder)]
+    found = [made(name, observations, _runs_of(name.model, baselines)) for name, observations in seen.items()]
     for one in found:
         if not one.points:
             raise UserError("no run has measured this.", where=str(one.name))
+    return found
+
+
+def _runs_of(model: str, baselines: Sequence[Baseline]) -> dict[str, list[str]]:
+    """Returns by run the names of the baselines that hold it for this model."""
+    found: dict[str, list[str]] = {}
+    for one in baselines:
+        for run_id in one.manifest.runs if model in one.models else ():
+            found.setdefault(run_id, []).append(one.name)
     return found
 
 

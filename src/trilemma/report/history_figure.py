@@ -223,7 +223,10 @@ def _dates(axes: Axes, runs: Sequence[str], histories: Sequence[History], *, sho
     created = {point.seen.run_id: point.seen.created for history in histories for point in history.points}
     every = max(1, -(-len(runs) // _TICKS))
     ticks = range(0, len(runs), every)
-    axes.set_xticks(list(ticks), [(created[runs[i]] or "")[:10] if shown else "" for i in ticks])
+    moments = [created[runs[i]] or "" for i in ticks]
+    days = [moment[:10] for moment in moments]
+    texts = days if len(set(days)) == len(days) else [moment[5:16].replace("T", " ") for moment in moments]
+    axes.set_xticks(list(ticks), texts if shown else [""] * len(texts))
 
 
 def _legend(histories: Sequence[History]) -> str:
