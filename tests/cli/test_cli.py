@@ -13,6 +13,8 @@ import pytest
 
 from trilemma.cli import main
 from trilemma.errors import UserError
+from trilemma.store.digests import digests
+from trilemma.store.layout import RunFolder
 from trilemma.store.metric_rows import MetricRow, write_metrics
 from trilemma.store.record import Record
 
@@ -43,13 +45,14 @@ def make_run(runs: Path, run_id: str, value: float, **spec: Any) -> None:
     record = Record(run_id=run_id, identity="i", created="2026-01-01T00:00:00", spec=whole, status="complete")
     record.models = {"gan": {"status": "done"}, "var": {"status": "failed"}}
     record.errors = {"var": {"type": "RuntimeError", "message": "it fell over", "traceback": ""}}
-    record.write(runs / run_id / "run.json")
     common: dict[str, Any] = {"run_id": run_id, "set": "prompted"}
     rows = [
         MetricRow(**common, model="gan", metric="kid", value=value, se=0.3, n=64, direction="lower"),
         MetricRow(**common, model="var", metric="kid", status="failed", reason="it fell over"),
     ]
     write_metrics(runs / run_id / "metrics.jsonl", rows)
+    record.files = digests(RunFolder(path=runs / run_id))
+    record.write(runs / run_id / "run.json")
 
 
 def outside(*arguments: str, folder: Path = CHECKOUT) -> subprocess.CompletedProcess[str]:

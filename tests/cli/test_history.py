@@ -13,6 +13,8 @@ import pytest
 
 from trilemma.cli import main
 from trilemma.store.baselines import Proposal, accept
+from trilemma.store.digests import digests
+from trilemma.store.layout import RunFolder
 from trilemma.store.metric_rows import MetricRow, write_metrics
 from trilemma.store.record import Record
 from trilemma.store.run import Run
@@ -39,12 +41,13 @@ def make_run(runs: Path, day: int, value: float | None, *, cpu: str = "a CPU", *
             "failed",
             {"gan": {"type": "RuntimeError", "message": "[it] fell", "traceback": ""}},
         )
-    record.write(runs / run_id / "run.json")
     outcome: dict[str, Any] = {"status": "failed", "reason": "[it] fell over"}
     if value is not None:
         outcome = {"value": value, "se": 0.1, "ci": (value - 0.2, value + 0.2)}
     row = MetricRow(run_id=run_id, model="gan", metric="kid", set="prompted", direction="lower", **outcome)
     write_metrics(runs / run_id / "metrics.jsonl", [row])
+    record.files = digests(RunFolder(path=runs / run_id))
+    record.write(runs / run_id / "run.json")
     return run_id
 
 

@@ -146,7 +146,7 @@ def test_a_case_has_the_prompts_of_the_first_set(protocol: Protocol) -> None:
     assert (case.metric, case.title) == ("latency_batch1", "renderer single-stream")
 
 
-@pytest.mark.parametrize(("scenario", "size"), [("single_stream", 4), ("offline", -1)])
+@pytest.mark.parametrize(("scenario", "size"), [("single_stream", 4), ("offline", -1), ("offline", 0)])
 def test_an_impossible_batch_size_is_an_error(scenario: Any, size: int, protocol: Protocol) -> None:
     with pytest.raises(UserError, match="cannot be timed at batch size"):
         case_of("renderer", protocol, scenario, size)

@@ -21,11 +21,13 @@ from trilemma.workspace import Workspace, find_workspace
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 RULES = Rules(gate=Gate(metrics=("latency_batch1", "images_per_second", "fd_scenes")))
+HARDWARE = {"device": "cpu", "name": "a CPU", "count": 2, "memory_gib": 24, "torch": "2.14"}
 Timed = Callable[..., list[ProcessTiming]]
 
 
 def timing(seconds: float | None, **values: Any) -> ProcessTiming:
-    return ProcessTiming(side="B", number=0, started="", seconds=seconds, **values)
+    keys: dict[str, Any] = {"execution": {"fields": {"threads": 2, "batch_size": 1}}, "hardware": {"fields": HARDWARE}}
+    return ProcessTiming(side="B", number=0, started="", seconds=seconds, **{**keys, **values})
 
 
 def steady(seconds: float) -> Timed:
@@ -68,6 +70,7 @@ def again(pinned: Baseline, runs: list[Any], workspace: Workspace, timed: Timed,
         (steady(0.056), "REGRESSED", "bound_above_zero_and_margin"),
         (steady(0.050), "INCONCLUSIVE", "not_confirmed"),
         (lambda *_, **__: [timing(None, status="failed", reason="it died")], "INVALID", "status_failed"),
+        (lambda *_, **__: [timing(0.05, hardware={"fields": {"name": "a laptop"}})], "INVALID", "another_machine"),
         (lambda *_, **__: [timing(0.05, status="busy", reason="a browser")], "INVALID", "busy_machine"),
     ],
 )
@@ -109,3 +112,29 @@ def test_a_model_of_another_revision_cannot_confirm(maker: Any, pinned: Baseline
     runs = maker.sessions(2, first=2, latency=0.056)
     with pytest.raises(UserError, match="not the one that the run measured"):
         confirm(outcome(pinned, runs), runs[0], pinned, workspace, None, lambda *_: None)
+
+
+def test_the_repetition_runs_where_the_candidate_ran(
+    maker: Any, pinned: Baseline, workspace: Workspace, monkeypatch: Any
+) -> None:
+    asked: list[str] = []
+
+    def timed(*_: Any, device: str, **__: Any) -> list[ProcessTiming]:
+        asked.append(device)
+        return [timing(0.056)]
+
+    runs = maker.sessions(2, first=2, latency=0.056)
+    runs[0].record.spec["device"] = "cpu"
+    again(pinned, runs, workspace, timed, monkeypatch)
+    assert set(asked) == {"cpu"}
+
+
+def test_sessions_of_another_machine_confirm_nothing(
+    maker: Any, workspace: Workspace, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Slow sessions elsewhere are no part of what the time was compared with, and must not excuse it."""
+    slow = maker.sessions(5, first=3, latency=0.060, hardware={"device": "cpu", "name": "a slow CPU"})
+    proposal = Proposal(name="main", runs=[*maker.sessions(5), *slow], reason="x", tool={})
+    pinned = accept(proposal, tmp_path / "baselines")
+    found = again(pinned, maker.sessions(2, first=2, latency=0.056), workspace, steady(0.056), monkeypatch)
+    assert found["latency_batch1"].verdict == "REGRESSED"

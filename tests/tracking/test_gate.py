@@ -12,8 +12,20 @@ import pytest
 
 from trilemma.cli import main
 from trilemma.errors import UserError
+from trilemma.report.junit import junit
+from trilemma.statistics.decision import Decision
+from trilemma.store import baselines
 from trilemma.store.baselines import Proposal, accept, baseline_names, find_baseline
 from trilemma.store.run import Run
+from trilemma.tracking.calibration import (
+    CalibratedProtocol,
+    Calibration,
+    HardwareClass,
+    calibration_path,
+    write_calibration,
+)
+from trilemma.tracking.gate import Outcome
+from trilemma.tracking.judged import Judged
 
 CARD = 'name = "gan"\nfamily = "gan"\ntitle = "A GAN"\n'
 PROTOCOL = """
@@ -218,3 +230,158 @@ def test_unknown_baselines_and_runs_are_named(root: Path, pinned: Path, maker: A
     assert gate(root, "nosuch") == 2
     assert gate(root, OTHER, "--checkout", ".") == 2
     assert "is for --confirm" in capsys.readouterr().err
+
+
+def test_runs_that_are_no_sessions_of_one_candidate_are_refused(
+    root: Path, pinned: Path, maker: Any, capsys: Capture
+) -> None:
+    maker.run(run_id=OTHER, version="2")
+    maker.run(run_id="20260202-000000-cccccccc", version="3")
+    maker.run(run_id="20260203-000000-dddddddd", version="2", seed=4)
+    assert gate(root, OTHER, OTHER) == 2
+    assert "named twice" in capsys.readouterr().err
+    assert gate(root, OTHER, "20260202-000000-cccccccc") == 2
+    assert 'are of one version; "gan"' in capsys.readouterr().err
+    assert gate(root, OTHER, "20260203-000000-dddddddd") == 2
+    assert "seed differs" in capsys.readouterr().err
+    assert gate(root, "20260101-000000-aaaaaaaa") == 2
+    assert "is of the baseline" in capsys.readouterr().err
+
+
+def test_other_samples_are_never_green(root: Path, pinned: Path, maker: Any, capsys: Capture) -> None:
+    """Its counters agree, and that is not what was asked for."""
+    maker.run(run_id=OTHER, seed=1)
+    assert gate(root, OTHER) == 3
+    assert "could not decide (seed: 0 against 1)" in capsys.readouterr().err
+
+
+def test_a_protocol_that_gates_what_there_is_not_is_refused(
+    root: Path, pinned: Path, maker: Any, capsys: Capture
+) -> None:
+    maker.run(run_id=OTHER)
+    (root / "benchmarks" / "scenes.toml").write_text(PROTOCOL.replace('"recall"', '"recal"'))
+    assert gate(root, OTHER) == 2
+    assert 'Did you mean "recall"' in capsys.readouterr().err
+
+
+def test_a_calibration_of_another_version_of_the_protocol_is_none(root: Path, maker: Any) -> None:
+    from trilemma.tracking.gate import rules_for
+    from trilemma.workspace import find_workspace
+
+    run, workspace = maker.run(), find_workspace(root)
+    digest = run.record.keys["gan"]["hardware"]["digest"]
+    for version in (1, 2):
+        found = Calibration(
+            schema="trilemma.calibration/1", created="", tool={}, execution={}, sessions=5, load_of_others=0.0,
+            protocol=CalibratedProtocol(name="scenes", version=version),
+            hardware=HardwareClass(digest=digest, fields={}), series=(),
+        )  # fmt: skip
+        write_calibration(calibration_path(workspace.results, "scenes", digest), found)
+        assert (rules_for(run, workspace).calibration is not None) == (version == 1)
+
+
+def test_a_damaged_run_is_no_baseline(root: Path, maker: Any, capsys: Capture) -> None:
+    run = maker.run(run_id=OTHER)
+    run.folder.metrics.write_text(run.folder.metrics.read_text().replace("10.0", "10.9"))
+    assert main(["baseline", "accept", "main", OTHER, "--reason", "x", "--root", str(root)]) == 2
+    assert "sha256 differs" in capsys.readouterr().err
+
+
+def test_versions_of_a_model_are_not_mixed_in_a_baseline(root: Path, maker: Any, capsys: Capture) -> None:
+    both = [maker.run(run_id=OTHER), maker.run(version="2")]
+    with pytest.raises(UserError, match="another revision"):
+        accept(Proposal(name="main", runs=both, reason="x", tool={}), root / "results" / "baselines")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"runs": []}, "holds nothing"),
+        ({"models": []}, "holds nothing"),
+        ({"files": {}}, "is missing"),
+    ],
+)
+def test_a_manifest_that_vouches_for_nothing_is_refused(
+    root: Path, pinned: Path, maker: Any, capsys: Capture, change: dict[str, Any], said: str
+) -> None:
+    maker.run(run_id=OTHER)
+    path = pinned / "baseline.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert gate(root, OTHER) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_file_that_was_added_to_a_baseline_is_noticed(root: Path, pinned: Path, maker: Any, capsys: Capture) -> None:
+    maker.run(run_id=OTHER)
+    run = next((pinned / "runs").iterdir())
+    (run / "influence").mkdir()
+    shutil.copy(run / "replicates" / "gan.npz", run / "influence" / "gan.npz")
+    assert gate(root, OTHER) == 2
+    assert "added to the baseline" in capsys.readouterr().err
+
+
+def test_a_baseline_survives_a_replacement_that_fails(
+    root: Path, pinned: Path, maker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = baselines.os.replace
+
+    def fails(source: Any, target: Any) -> None:
+        if Path(source).name == "new":
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    proposal = Proposal(name="main", runs=[maker.run(run_id=OTHER)], reason="y", tool={}, replace=True)
+    monkeypatch.setattr(baselines.os, "replace", fails)
+    with pytest.raises(KeyboardInterrupt):
+        accept(proposal, pinned.parent)
+    assert find_baseline("main", pinned.parent).manifest.reason == "the first"
+    find_baseline("main", pinned.parent).verify()
+
+
+def test_a_folder_of_that_name_is_not_replaced_unasked(root: Path, maker: Any) -> None:
+    path = root / "results" / "baselines" / "main"
+    path.mkdir(parents=True)
+    (path / "notes").write_text("keep")
+    with pytest.raises(UserError, match="already"):
+        accept(Proposal(name="main", runs=[maker.run()], reason="x", tool={}), path.parent)
+    assert (path / "notes").read_text() == "keep"
+
+
+def test_a_reason_is_text_wherever_it_is_printed(root: Path, maker: Any, capsys: Capture) -> None:
+    maker.run(run_id=OTHER)
+    reason = "see [/red] | <b>"
+    assert main(["baseline", "accept", "main", OTHER, "--reason", reason, "--root", str(root)]) == 0
+    assert main(["baseline", "list", "--root", str(root)]) == 0
+    assert reason in capsys.readouterr().err
+
+
+def test_comparing_a_run_that_was_edited_is_loud(root: Path, maker: Any, capsys: Capture) -> None:
+    first, second = maker.run(), maker.run(run_id=OTHER)
+    assert main(["compare", str(first.folder.path), OTHER, "--root", str(root)]) == 0
+    path = second.folder.metrics
+    path.write_text(path.read_text().replace("10.0", "10.9"))
+    assert main(["compare", str(first.folder.path), OTHER, "--root", str(root)]) == 2
+    assert "sha256 differs" in capsys.readouterr().err
+
+
+def test_a_baselines_copy_can_be_compared(root: Path, pinned: Path, maker: Any) -> None:
+    maker.run(run_id=OTHER)
+    assert main(["compare", str(next(pinned.glob("runs/*"))), OTHER, "--root", str(root)]) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [("a", "b", "--device", "cpu"), ("a", "b", "--allow-busy"), ("--interleave", ".", "--out", "x")]
+)
+def test_an_option_that_says_nothing_is_refused(root: Path, arguments: tuple[str, ...], capsys: Capture) -> None:
+    assert main(["compare", *arguments, "--root", str(root)]) == 2
+    assert arguments[2] in capsys.readouterr().err
+
+
+def test_junit_holds_any_reason() -> None:
+    hostile = "".join(map(chr, (0, 9, 0x1B, 0xD800, 0xFFFE, 0xFFFF, 0x1F600))) + ' <a href="&">'
+    one = Judged(
+        model="gan", metric="kid", gated=True, decision=Decision(verdict="INVALID", reason="x"), message=hostile
+    )
+    text = junit(Outcome(baseline="main", candidate="b", series=(one,), facts={}), strict=False)
+    failure = ElementTree.fromstring(text.encode()).find(".//failure")
+    assert failure is not None and failure.get("message") == 'INVALID: \t\U0001f600 <a href="&">'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pandas as pd
 import pytest
 
 from trilemma.protocol import Allowance, Gate
+from trilemma.report.verdicts import as_rows
+from trilemma.statistics.replicates import Replicates
+from trilemma.store.replicates import write_replicates
 from trilemma.store.run import Run
 from trilemma.tracking.calibration import CalibratedProtocol, Calibration, HardwareClass, Noise
 from trilemma.tracking.judge import Rules, judge
@@ -193,23 +197,27 @@ def test_a_control_is_not_held_to_its_speed_nor_to_what_it_never_had(maker: Any)
     assert not found["parameters"].gated and found["parameters"].verdict == "MISSING"
 
 
+def calibrated(run: Run, noise: Noise) -> Calibration:
+    return Calibration(
+        schema="trilemma.calibration/1",
+        created="",
+        tool={},
+        protocol=CalibratedProtocol(name="scenes", version=1),
+        hardware=HardwareClass(digest=run.record.keys["gan"]["hardware"]["digest"], fields={}),
+        execution={"threads": 2},
+        sessions=5,
+        load_of_others=0.0,
+        series=(noise,),
+    )
+
+
 def test_a_protocol_may_set_margins_and_a_calibration_widens_them(maker: Any) -> None:
     baseline, candidate = maker.run(), maker.run(run_id=OTHER, version="2", distance=10.6)
     wide = Rules(gate=Gate(metrics=METRICS, margins={"fd_scenes": Allowance(absolute=1.0)}))
     one = verdicts([baseline], [candidate], wide)["fd_scenes"]
     assert (one.verdict, one.margin, one.margin_from) == ("SAME", 1.0, "protocol")
     noise = Noise(model="gan", metric="fd_scenes", sigma=0.3, pairs=10, unit="", method="complete runs")
-    calibration = Calibration(
-        schema="trilemma.calibration/1",
-        created="",
-        tool={},
-        protocol=CalibratedProtocol(name="scenes", version=1),
-        hardware=HardwareClass(digest=baseline.record.keys["gan"]["hardware"]["digest"], fields={}),
-        execution={"threads": 2},
-        sessions=5,
-        load_of_others=0.0,
-        series=(noise,),
-    )
+    calibration = calibrated(baseline, noise)
     one = verdicts([baseline], [candidate], Rules(gate=RULES.gate, calibration=calibration))["fd_scenes"]
     assert one.margin == pytest.approx(0.9) and one.margin_from == "calibrated" and one.verdict == "SAME"
     elsewhere = maker.run(run_id="20260203-000000-dddddddd", version="4", distance=10.6, hardware={"device": "cuda"})
@@ -233,3 +241,46 @@ def test_a_record_without_sample_rows_is_compared_by_its_numbers(maker: Any) -> 
     Path(baseline.folder.samples("gan")).unlink()
     one = verdicts([baseline], [candidate])["fd_scenes"]
     assert one.pairing == "unpaired" and one.verdict == "REGRESSED"
+
+
+def test_a_session_without_a_time_is_missing_and_one_that_has_it_twice_invalid(maker: Any) -> None:
+    candidates = maker.sessions(3, first=2)
+    absent = maker.edit(candidates[1], "latency_batch1", value=None, status="failed", reason="it died")
+    one = verdicts(maker.sessions(5), [candidates[0], absent, candidates[2]])["latency_batch1"]
+    assert said(one) == ("MISSING", "status_failed") and one.message == "it died"
+    twice = maker.edit(candidates[2], "recall", metric="latency_batch1", value=0.05)
+    one = verdicts(maker.sessions(5), [candidates[0], twice])["latency_batch1"]
+    assert said(one) == ("INVALID", "duplicate_rows")
+    baselines = maker.sessions(5)
+    baselines[4] = maker.edit(baselines[4], "latency_batch1", value=None, status="failed", reason="it died")
+    one = verdicts(baselines, maker.sessions(2, first=3))["latency_batch1"]
+    assert said(one) == ("INCONCLUSIVE", "too_few_sessions")  # it is no fault of the candidate's
+
+
+def test_what_is_gated_and_nobody_measured_is_missing(maker: Any) -> None:
+    rules = Rules(gate=Gate(metrics=("density",)))
+    found = judge([maker.run()], [maker.run(run_id=OTHER)], rules, ["gan"])
+    one = next(one for one in found if one.metric == "density")
+    assert said(one) == ("MISSING", "no_value") and one.gated
+
+
+def test_an_error_that_is_not_finite_is_invalid_and_can_be_told_as_json(maker: Any) -> None:
+    candidate = maker.run(run_id=OTHER, version="2")
+    broken = Replicates(kind="influence", values_U=np.full(400, np.nan))
+    write_replicates(candidate.folder.replicates("gan"), {"fd_scenes": (broken,)})
+    one = verdicts([maker.run()], [candidate])["fd_scenes"]
+    assert said(one) == ("INVALID", "not_finite")
+    assert "NaN" not in json.dumps(as_rows([one]), allow_nan=False)
+
+
+def test_images_of_other_samples_are_not_compared(maker: Any) -> None:
+    one = verdicts([maker.run()], [maker.run(run_id=OTHER, seed=1)], Rules(gate=Gate(exact_images=True)))["images"]
+    assert said(one) == ("INCOMPARABLE", "identity_differs") and "seed: 0 against 1" in one.message
+
+
+def test_a_protocols_margin_is_called_so_although_noise_was_calibrated(maker: Any) -> None:
+    baseline, candidate = maker.run(), maker.run(run_id=OTHER, version="2")
+    noise = Noise(model="gan", metric="fd_scenes", sigma=0.01, pairs=10, unit="", method="complete runs")
+    gate = Gate(metrics=METRICS, margins={"fd_scenes": Allowance(absolute=1.0)})
+    one = verdicts([baseline], [candidate], Rules(gate=gate, calibration=calibrated(baseline, noise)))["fd_scenes"]
+    assert (one.margin, one.margin_from) == (1.0, "protocol")

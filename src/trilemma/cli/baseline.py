@@ -62,8 +62,7 @@ def list_(root: Root = None, json: Json = False) -> None:
 
     Example: trilemma baseline list
     """
-    from rich.table import Table
-
+    from trilemma.cli.text_table import text_table
     from trilemma.store.baselines import baseline_names, find_baseline
     from trilemma.workspace import find_workspace
 
@@ -72,15 +71,13 @@ def list_(root: Root = None, json: Json = False) -> None:
     if json:
         print_json([_told(one) for one in found])
         return
-    table = Table(title=f"Baselines in {folder}", title_justify="left")
-    for heading in ("name", "accepted", "protocol", "models", "runs", "reason"):
-        table.add_column(heading, overflow="fold")
-    for one in found:
-        told = one.manifest
-        table.add_row(
-            one.name, told.accepted[:10], told.protocol, ", ".join(told.models), str(len(told.runs)), told.reason
-        )
-    people().print(table)
+    rows = [
+        (one.name, told.accepted[:10], told.protocol, ", ".join(told.models), str(len(told.runs)), told.reason)
+        for one in found
+        for told in [one.manifest]
+    ]
+    header = ("name", "accepted", "protocol", "models", "runs", "reason")
+    people().print(text_table(f"Baselines in {folder}", header, rows))
 
 
 @baseline.command("show")

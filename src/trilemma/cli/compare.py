@@ -73,6 +73,8 @@ def compare(
         wish.check_unused()
         compare_runs(run_a, run_b, out, root, json=json)
     elif interleave is not None and run_a is None:
+        if out is not None:
+            raise UserError("is for two runs; with --interleave none are read.", where="--out")
         if code := compare_checkouts(interleave, wish):
             raise typer.Exit(code)
     else:

@@ -15,6 +15,7 @@ def compare_runs(run_a: str, run_b: str, out: Path | None, root: Path | None, *,
     """Prints the verdicts; raises typer.Exit(3) where nothing at all could be compared."""
     from trilemma.cli.verdict_table import verdict_table
     from trilemma.report.verdicts import as_rows
+    from trilemma.store.digests import verify
     from trilemma.store.run import Run, find_run
     from trilemma.tracking.gate import facts, rules_for
     from trilemma.tracking.judge import judge
@@ -22,6 +23,8 @@ def compare_runs(run_a: str, run_b: str, out: Path | None, root: Path | None, *,
 
     runs = runs_folder(root, out)
     a, b = (Run(find_run(name, runs)) for name in (run_a, run_b))
+    for run in (a, b):
+        verify(run, whole=False)
     series = judge([a], [b], rules_for(b, find_workspace(root)))
     if json:
         print_json(as_rows(series))

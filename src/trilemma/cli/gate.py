@@ -48,7 +48,8 @@ def gate(
     """Judges every gated series: worse beyond chance and beyond its margin is REGRESSED.
 
     Exit codes: 0 nothing failed; 1 a gated series is REGRESSED, INVALID or MISSING; 2 a mistake in what was asked, or
-    a damaged record; 3 nothing could be decided, or with --strict not everything.
+    a damaged record; 3 nothing could be decided, or with --strict not everything, or the run has another protocol, seed
+    or size than the baseline.
 
     Example: trilemma gate latest --baseline main --markdown summary.md
     """

@@ -74,6 +74,8 @@ class Wish:
         for name in ("models", "scenario", "batch_size", "processes", "protocol"):
             if getattr(self, name) is not None:
                 raise UserError("is for --interleave.", where=f"--{name.replace('_', '-')}")
+        if self.device != "auto" or self.allow_busy:
+            raise UserError("is for --interleave.", where="--allow-busy" if self.allow_busy else "--device")
 
 
 def compare_checkouts(checkout: Path, wish: Wish) -> int:

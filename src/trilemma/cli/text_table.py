@@ -17,7 +17,7 @@ def text_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]])
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in header:
         table.add_column(heading, overflow="fold")
     for row in rows:

@@ -5,6 +5,7 @@ Format: https://github.com/testmoapp/junitxml (what readers of JUnit XML have in
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -12,6 +13,8 @@ from trilemma.tracking.judged import FAILING, PASSING, Judged
 
 if TYPE_CHECKING:
     from trilemma.tracking.gate import Outcome
+
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(outcome: Outcome, *, strict: bool) -> str:
@@ -47,5 +50,5 @@ def _case(one: Judged, *, strict: bool) -> ElementTree.Element:
 
 
 def _legal(text: str) -> str:
-    """Returns the text without the control characters that XML cannot hold."""
-    return "".join(letter for letter in text if letter >= " " or letter in "\t\n")
+    """Returns the text without the characters that XML cannot hold (XML 1.0, production 2)."""
+    return _ILLEGAL.sub("", text)

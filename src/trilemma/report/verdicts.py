@@ -27,7 +27,7 @@ def cells(one: Judged) -> tuple[str, ...]:
 
 def markdown(outcome: Outcome, *, strict: bool) -> str:
     """Returns a summary for a pull request: the result in a sentence, what changed, failures in full."""
-    blocks = [f"### {headline(outcome, strict=strict)}", _counts(outcome.count())]
+    blocks = [f"### {escape(headline(outcome, strict=strict))}", _counts(outcome.count())]
     changed = [f"- `{escape(model)}`: {escape('; '.join(fields))}" for model, fields in outcome.facts.items()]
     if changed:
         blocks += ["What differs beside the numbers:", "\n".join(changed)]
@@ -43,8 +43,11 @@ def markdown(outcome: Outcome, *, strict: bool) -> str:
 def headline(outcome: Outcome, *, strict: bool) -> str:
     """Returns the result of a gate in one line."""
     failing = [one for one in outcome.gated if one.verdict in FAILING]
-    said = {0: "passed", 1: f"failed: {len(failing)} of {len(outcome.gated)} gated series", 3: "could not decide"}
-    return f"Gate against {outcome.baseline} {said[outcome.exit_code(strict=strict)]}"
+    failed = f"failed: {len(failing)} of {len(outcome.gated)} gated series"
+    said = {0: "passed", 1: failed, 3: "could not decide"}
+    code = outcome.exit_code(strict=strict)
+    why = f" ({'; '.join(outcome.other_plan)})" if code == 3 and outcome.other_plan else ""
+    return f"Gate against {outcome.baseline} {said[code]}{why}"
 
 
 def table(series: Iterable[Judged]) -> str:

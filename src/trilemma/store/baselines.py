@@ -20,9 +20,11 @@ from trilemma.card import check_name
 from trilemma.errors import UserError, suggest
 from trilemma.identity import file_digest
 from trilemma.store.atomic import write_json
+from trilemma.store.digests import digested_files, verify
 from trilemma.store.events import now
 from trilemma.store.layout import RunFolder
 from trilemma.store.run import Run
+from trilemma.store.sessions import check_alike
 from trilemma.strict_toml import build
 
 SCHEMA = "trilemma.baseline/1"
@@ -67,6 +69,11 @@ class Manifest:
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
             raise UserError(f'cannot read the schema "{self.schema}", only "{SCHEMA}".')
+        needed = [f"{RUNS}/{run_id}/{name}" for run_id in self.runs for name in ("run.json", "metrics.jsonl")]
+        if not needed or not self.models:
+            raise UserError("a baseline without a run or a model holds nothing.")
+        if lacking := [name for name in needed if name not in self.files]:
+            raise UserError(f"the digest of {lacking[0]} is missing.", where="files")
 
 
 class Baseline:
@@ -92,13 +99,17 @@ class Baseline:
         return tuple(Run(self.path / RUNS / run_id) for run_id in self.manifest.runs)
 
     def verify(self) -> None:
-        """Raises UserError where a file is missing or is not the one that was accepted."""
+        """Raises UserError where a file is missing, was added, or is not the one that was accepted."""
         for name, digest in self.manifest.files.items():
             path = self.path / name
             if not path.is_file():
                 raise UserError("this part of the baseline is missing.", where=str(path))
             if file_digest(path) != digest:
                 raise UserError("this part of the baseline is not what was accepted.", where=str(path))
+        for run in self.runs:
+            for name, path in digested_files(run.folder).items():
+                if f"{RUNS}/{run.folder.path.name}/{name}" not in self.manifest.files:
+                    raise UserError("this file was added to the baseline after it was accepted.", where=str(path))
 
 
 def baseline_names(folder: Path) -> list[str]:
@@ -139,11 +150,13 @@ class Proposal:
             raise UserError(f'"{self.name}" says that it moves; a baseline is pinned.', where="NAME")
         if not self.reason.strip():
             raise UserError("a baseline needs a reason.", where="--reason")
-        ids = [run.record.run_id for run in self.runs]
-        if len(set(ids)) < len(ids):
-            raise UserError("a run is named twice.", where=self.name)
+        check_alike(self.runs, "baseline")
         for run in self.runs:
-            _check_run(run, self.runs[0])
+            if run.record.status != "complete":
+                raise UserError(f"this run is {run.record.status}, not complete.", where=run.record.run_id)
+            verify(run)
+        if not self.known():
+            raise UserError("the runs have no model in common.", where=self.name)
         unknown = [name for name in self.models or () if name not in self.known()]
         if unknown:
             raise UserError(f'not every run has measured "{unknown[0]}".', hint=suggest(unknown[0], self.known()))
@@ -165,14 +178,13 @@ def accept(proposal: Proposal, folder: Path) -> Baseline:
     """
     proposal.check()
     path = folder / proposal.name
-    taken = (path / FILE).exists()
-    if taken and not proposal.replace:
+    if path.exists() and not proposal.replace:
         raise UserError(
             f'there is a baseline "{proposal.name}" already.',
             where=str(path),
             hint="Add --replace: it keeps the old reason in its history.",
         )
-    history = _history(Baseline(path).manifest) if taken else ()
+    history = _history(Baseline(path).manifest) if path.exists() else ()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{proposal.name}.", dir=folder) as temporary:
         made = Path(temporary) / "new"
@@ -195,7 +207,7 @@ def _write(path: Path, proposal: Proposal, history: tuple[Acceptance, ...]) -> N
         protocol=f"{first.spec['protocol']['name']}/{first.spec['protocol']['version']}",
         models=models,
         runs=tuple(run.record.run_id for run in proposal.runs),
-        files={str(p.relative_to(path)): file_digest(p) for p in sorted(path.rglob("*")) if p.is_file()},
+        files={p.relative_to(path).as_posix(): file_digest(p) for p in sorted(path.rglob("*")) if p.is_file()},
         history=history,
     )
     write_json(path / FILE, asdict(manifest))
@@ -217,20 +229,18 @@ def _parts(folder: RunFolder, models: Sequence[str]) -> Iterator[Path]:
 
 
 def _put(made: Path, path: Path, old: Path) -> None:
-    """Two renames: killed in between, the old baseline lies whole in a hidden folder beside, and the name is free."""
-    if path.exists():
-        os.replace(path, old)
-    os.replace(made, path)
+    """Two renames: killed in between, the old baseline lies whole in a hidden folder beside, and the name is free.
 
-
-def _check_run(run: Run, first: Run) -> None:
-    if run.record.status != "complete":
-        raise UserError(f"this run is {run.record.status}, not complete.", where=run.record.run_id)
-    for name in ("protocol", "seed", "samples"):
-        if run.record.spec[name] != first.record.spec[name]:
-            raise UserError(
-                f"the runs of a baseline share protocol, seed and samples; {name} differs.", where=run.record.run_id
-            )
+    Whatever else goes wrong in between puts the old one back: the folder that it waits in is about to be removed.
+    """
+    try:
+        if path.exists():
+            os.replace(path, old)
+        os.replace(made, path)
+    except BaseException:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
+        raise
 
 
 def _history(replaced: Manifest) -> tuple[Acceptance, ...]:

@@ -76,7 +76,7 @@ def case_of(
     """
     if protocol.speed is None:
         raise UserError(f'the protocol "{protocol.name}" times nothing: it has no table [speed].')
-    size = 1 if scenario == "single_stream" else batch_size or protocol.batch_size
+    size = 1 if scenario == "single_stream" else protocol.batch_size if batch_size is None else batch_size
     if size < 1 or (scenario == "single_stream" and batch_size not in (None, 1)):
         raise UserError(f"{scenario} cannot be timed at batch size {batch_size}.", where="--batch-size")
     entries = next(iter(plan(protocol, 0).values()))

@@ -6,9 +6,10 @@ drift. Else the candidate is timed in two more sessions, and these are compared 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,12 +22,14 @@ from trilemma.statistics.contrasts import CANDIDATE_SESSIONS, positive_logs, ses
 from trilemma.statistics.decision import Decision, Test, confirmed
 from trilemma.store.baselines import Baseline
 from trilemma.store.run import Run
+from trilemma.tracking.calibration import BATCH_FIELDS
 from trilemma.tracking.case import METRIC, case_of
 from trilemma.tracking.gate import Outcome, rules_for, with_series
-from trilemma.tracking.interleave import interleave
+from trilemma.tracking.interleave import execution_and_hardware, interleave
 from trilemma.tracking.judge import Rules
 from trilemma.tracking.judged import MESSAGES, Judged
 from trilemma.tracking.processes import ProcessTiming, time_processes
+from trilemma.tracking.series import differing, machine, measurement
 from trilemma.tracking.side import other_side, own_side
 from trilemma.tracking.timing_verdict import timing_test
 from trilemma.workspace import Workspace
@@ -58,11 +61,10 @@ def confirm(
     cards = {one.model: _card(one.model, candidate, workspace) for one in flagged}
     again = []
     for one in flagged:
-        size = _batch_size(candidate, one)
         if checkout is not None:
-            decision = _interleaved(one, cards[one.model], protocol, size, rules, checkout, told)
+            decision = _interleaved(one, cards[one.model], protocol, candidate, rules, checkout, told)
         else:
-            decision = _sessions(one, cards[one.model], protocol, size, baseline, told)
+            decision = _sessions(one, cards[one.model], protocol, candidate, baseline, told)
         again.append(replace(one, decision=decision, message=_message(one, decision)))
     return with_series(outcome, again)
 
@@ -85,48 +87,59 @@ def _batch_size(candidate: Run, one: Judged) -> int | None:
 
 
 def _interleaved(
-    one: Judged, card: Card, protocol: Protocol, size: int | None, rules: Rules, checkout: Path, told: Told
+    one: Judged, card: Card, protocol: Protocol, candidate: Run, rules: Rules, checkout: Path, told: Told
 ) -> Decision:
-    case = case_of(card.name, protocol, SCENARIOS[one.metric], size)
+    size, device = _batch_size(candidate, one), candidate.record.spec["device"]
+    case = case_of(card.name, protocol, SCENARIOS[one.metric], size, device)
     measured = interleave(
         case, other_side(checkout, card.name), own_side(card), told=lambda done, total: told(one.name, done, total)
     )
-    broken = _broken(measured.timings)
+    broken = _broken(measured.timings, machine(candidate, one.model))
     return broken or confirmed(one.decision, timing_test(measured, rules.uncalibrated))
 
 
-def _sessions(
-    one: Judged, card: Card, protocol: Protocol, size: int | None, baseline: Baseline, told: Told
-) -> Decision:
-    means = []
+def _sessions(one: Judged, card: Card, protocol: Protocol, candidate: Run, baseline: Baseline, told: Told) -> Decision:
+    size, device = _batch_size(candidate, one), candidate.record.spec["device"]
+    scenario, means = SCENARIOS[one.metric], []
     for session in range(CANDIDATE_SESSIONS):
 
         def progress(done: int, total: int, before: int = session * PROCESSES) -> None:
             told(one.name, before + done, CANDIDATE_SESSIONS * total)
 
-        timings = time_processes(card, protocol, SCENARIOS[one.metric], size, PROCESSES, told=progress)
-        if (broken := _broken(timings)) is not None:
+        timings = time_processes(card, protocol, scenario, size, PROCESSES, device=device, told=progress)
+        if (broken := _broken(timings, machine(candidate, one.model))) is not None:
             return broken
         seconds = [timing.seconds for timing in timings if timing.seconds is not None]
         means.append(float(positive_logs(seconds).mean()))
-    return confirmed(one.decision, _test(one, np.asarray(means) - np.log(size or 1), baseline))
+    return confirmed(one.decision, _test(one, np.asarray(means) - np.log(size or 1), candidate, baseline))
 
 
-def _test(one: Judged, candidate_logs: np.ndarray, baseline: Baseline) -> Test:
-    """Times per image: a rate of the record is turned over."""
-    rows = [run.row(one.model, one.metric) for run in baseline.runs]
-    logs = positive_logs([row.value for row in rows if row is not None and row.value is not None])
+def _test(one: Judged, candidate_logs: np.ndarray, candidate: Run, baseline: Baseline) -> Test:
+    """Times per image: a rate of the record is turned over. Of the baseline, the sessions that the verdict rests on."""
+    row = candidate.row(one.model, one.metric)
+    assert row is not None
+    own = measurement(candidate, row)
+    rows = [(run, run.row(one.model, one.metric)) for run in baseline.runs]
+    alike = [row for run, row in rows if row is not None and not differing(measurement(run, row), own)]
+    logs = positive_logs([row.value for row in alike if row.value is not None])
     before = -logs if one.metric == "images_per_second" else logs
     assert one.margin is not None
     return Test.of_contrast(sessions(before, candidate_logs), one.margin, better="lower")
 
 
-def _broken(timings: Sequence[ProcessTiming]) -> Decision | None:
-    """A process that failed, or a busy machine, turns no alarm off."""
+def _broken(timings: Sequence[ProcessTiming], measured: Mapping[str, Any]) -> Decision | None:
+    """A process that failed, a busy machine, or another one than the candidate's turns no alarm off."""
     broken = next((timing for timing in timings if timing.status != "ok"), None)
-    if broken is None:
-        return None
-    return Decision(verdict="INVALID", reason="busy_machine" if broken.status == "busy" else "status_failed")
+    if broken is not None:
+        return Decision(verdict="INVALID", reason="busy_machine" if broken.status == "busy" else "status_failed")
+    if any(differing(_comparable(execution_and_hardware(timing)), _comparable(measured)) for timing in timings):
+        return Decision(verdict="INVALID", reason="another_machine")
+    return None
+
+
+def _comparable(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A run has a sweep of batch sizes, a process that confirms it only one."""
+    return {name: value for name, value in fields.items() if name.partition(".")[2] not in BATCH_FIELDS}
 
 
 def _message(one: Judged, decision: Decision) -> str:

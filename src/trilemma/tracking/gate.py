@@ -7,18 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trilemma.errors import UserError
-from trilemma.metrics.catalog import METRICS
+from trilemma.metrics.catalog import check_names
 from trilemma.protocol import Protocol
 from trilemma.registry import find_protocol
 from trilemma.statistics.decision import Decision
 from trilemma.store.baselines import Baseline
 from trilemma.store.digests import verify
+from trilemma.store.metric_rows import read_metrics
 from trilemma.store.run import Run
+from trilemma.store.sessions import check_alike
 from trilemma.strict_toml import build
 from trilemma.tracking.calibration import Calibration, find_calibration
 from trilemma.tracking.judge import Rules, judge
 from trilemma.tracking.judged import FAILING, PASSING, UNDECIDED, Judged
-from trilemma.tracking.series import differing, subject
+from trilemma.tracking.series import differing, plan, subject
 from trilemma.workspace import Workspace
 
 OK, FAILED, UNDECIDED_EXIT = 0, 1, 3
@@ -32,12 +34,14 @@ class Outcome:
         baseline, candidate: what was compared, for people.
         series: every series, gated or not.
         facts: what differs between the two sides beside numbers, by model: the subject of the comparison.
+        other_plan: in what the candidate was measured otherwise: no protocol, seed or size of the baseline's.
     """
 
     baseline: str
     candidate: str
     series: tuple[Judged, ...]
     facts: dict[str, list[str]]
+    other_plan: tuple[str, ...] = ()
 
     @property
     def gated(self) -> list[Judged]:
@@ -50,12 +54,15 @@ class Outcome:
         return {verdict: found[verdict] for verdict in (*FAILING, *UNDECIDED, *PASSING) if found[verdict]}
 
     def exit_code(self, *, strict: bool) -> int:
-        """Returns 1 where a gated series fails, 3 where none could be decided, or with ``strict`` not all; else 0."""
+        """Returns 1 where a gated series fails, 3 where none could be decided, or with ``strict`` not all; else 0.
+
+        Also 3 of a candidate with another plan: counters that agree are no proof of quality that was not compared.
+        """
         verdicts = [one.verdict for one in self.gated]
         if any(verdict in FAILING for verdict in verdicts):
             return FAILED
         open_ones = [verdict for verdict in verdicts if verdict in UNDECIDED]
-        nothing_decided = len(open_ones) == len(verdicts)
+        nothing_decided = len(open_ones) == len(verdicts) or bool(self.other_plan)
         return UNDECIDED_EXIT if nothing_decided or (strict and open_ones) else OK
 
 
@@ -66,14 +73,14 @@ def gate(candidates: Sequence[Run], baseline: Baseline, workspace: Workspace) ->
         candidates: the first is judged for quality; together they are the sessions of times.
 
     Raises:
-        UserError: the baseline is damaged, or the protocol gates nothing.
+        UserError: the baseline is damaged, the candidates are not sessions of one version or are the baseline's own,
+            or the protocol gates nothing, or what there is not.
     """
     run = candidates[0]
+    check_alike(candidates, "candidate")
+    _check_other(candidates, baseline)
     rules = rules_for(run, workspace)
-    if not rules.gate.metrics and not rules.gate.exact_images:
-        raise UserError(
-            "this protocol gates nothing.", where=run.record.spec["protocol"]["name"], hint="Add a [gate] table to it."
-        )
+    _check_gate(rules, run)
     baseline.verify()
     damage = next((found for one in candidates if (found := unusable(one)) is not None), None)
     series = (
@@ -84,7 +91,25 @@ def gate(candidates: Sequence[Run], baseline: Baseline, workspace: Workspace) ->
         candidate=", ".join(one.record.run_id for one in candidates),
         series=tuple(series),
         facts=facts(baseline.runs[0], run, baseline.models),
+        other_plan=tuple(differing(plan(baseline.runs[0]), plan(run))),
     )
+
+
+def _check_other(candidates: Sequence[Run], baseline: Baseline) -> None:
+    for run in candidates:
+        if run.record.run_id in baseline.manifest.runs:
+            raise UserError(
+                f'this run is of the baseline "{baseline.name}" itself: equal numbers would prove nothing.',
+                where=run.record.run_id,
+                hint="Measure again, and gate the new run.",
+            )
+
+
+def _check_gate(rules: Rules, run: Run) -> None:
+    if not rules.gate.metrics and not rules.gate.exact_images:
+        raise UserError(
+            "this protocol gates nothing.", where=run.record.spec["protocol"]["name"], hint="Add a [gate] table to it."
+        )
 
 
 def rules_for(run: Run, workspace: Workspace) -> Rules:
@@ -96,7 +121,8 @@ def rules_for(run: Run, workspace: Workspace) -> Rules:
     name = spec["name"]
     known = (workspace.benchmarks / f"{name}.toml").is_file()
     protocol = find_protocol(name, workspace) if known else build(Protocol, spec, where=str(run.folder.record))
-    return Rules(gate=protocol.gate, calibration=_calibration(run, name, workspace))
+    check_names(protocol)
+    return Rules(gate=protocol.gate, calibration=_calibration(run, workspace))
 
 
 def facts(baseline: Run, candidate: Run, models: Sequence[str]) -> dict[str, list[str]]:
@@ -113,17 +139,20 @@ def unusable(run: Run) -> tuple[str, str] | None:
         return "run_not_finished", f"{run.record.run_id} was interrupted"
     try:
         verify(run)
-        assert run.rows is not None
+        read_metrics(run.folder.metrics)
     except UserError as error:
         return "record_damaged", str(error)
     return None
 
 
-def _calibration(run: Run, protocol: str, workspace: Workspace) -> Calibration | None:
+def _calibration(run: Run, workspace: Workspace) -> Calibration | None:
+    """Of another version of the protocol, which may time or draw otherwise, it says nothing."""
+    protocol = run.record.spec["protocol"]
     digests = {keys.get("hardware", {}).get("digest") for keys in run.record.keys.values()} - {None}
     if len(digests) != 1:
         return None
-    return find_calibration(workspace.results, protocol, digests.pop())
+    found = find_calibration(workspace.results, protocol["name"], digests.pop())
+    return found if found is not None and found.protocol.version == protocol["version"] else None
 
 
 def _all_invalid(baseline: Baseline, rules: Rules, damage: tuple[str, str]) -> list[Judged]:
@@ -138,7 +167,7 @@ def _all_invalid(baseline: Baseline, rules: Rules, damage: tuple[str, str]) -> l
             decision=decision,
             message=damage[1],
             baseline=one.baseline,
-            unit=METRICS[one.metric].unit if one.metric in METRICS else one.unit,
+            unit=one.unit,
         )
         for one in settled
     ]

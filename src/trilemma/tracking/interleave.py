@@ -63,7 +63,7 @@ def differing(timings: Sequence[ProcessTiming]) -> list[str]:
     """Returns the fields of execution and hardware that are not the same in all processes, with their values."""
     found: dict[str, str] = {}
     for timing in timings[1:]:
-        before, after = _fields(timings[0]), _fields(timing)
+        before, after = execution_and_hardware(timings[0]), execution_and_hardware(timing)
         for name in {**before, **after}:
             if before.get(name) != after.get(name):
                 found.setdefault(name, f"{name}: {before.get(name)} against {after.get(name)}")
@@ -80,7 +80,8 @@ def facts(a: ProcessTiming, b: ProcessTiming) -> list[str]:
     ]
 
 
-def _fields(timing: ProcessTiming) -> dict[str, Any]:
+def execution_and_hardware(timing: ProcessTiming) -> dict[str, Any]:
+    """Returns what all processes of a comparison share, by name as a run's record has it."""
     return {
         f"{kind}.{name}": value
         for kind, key in (("execution", timing.execution), ("hardware", timing.hardware))

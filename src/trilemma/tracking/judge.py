@@ -26,7 +26,9 @@ from trilemma.tracking.calibration import Calibration
 from trilemma.tracking.images import Images
 from trilemma.tracking.judged import MESSAGES, Judged, MarginFrom
 from trilemma.tracking.pairing import Pairing, difference_of
-from trilemma.tracking.series import arithmetic, differing, measurement
+from trilemma.tracking.series import arithmetic, differing, measurement, plan
+
+Told = tuple[Run, MetricRow]
 
 IMAGES = "images"
 """The series of a model's images themselves."""
@@ -42,11 +44,9 @@ class Rules:
     calibration: Calibration | None = None
 
     def margin(self, run: Run, row: MetricRow) -> tuple[Margin, MarginFrom]:
-        """Returns a series' margin and where its parts came from."""
+        """Returns a series' margin and where it came from, but for the noise: that is calibrated."""
         margin, sigma = self.uncalibrated(row.metric), self._sigma(run, row)
-        if sigma is not None:
-            return replace(margin, noise=sigma), "calibrated"
-        return margin, "protocol" if row.metric in self.gate.margins else "default"
+        return replace(margin, noise=sigma or 0.0), "protocol" if row.metric in self.gate.margins else "default"
 
     def uncalibrated(self, metric: str) -> Margin:
         """Returns the protocol's own margin of a metric, else the suite's."""
@@ -79,7 +79,8 @@ def judge(
 
     Args:
         baseline, candidate: runs; the first of each is judged for quality, all of them are sessions for times.
-        models: those that are judged; None means all of the baseline, and those that the candidate adds.
+        models: those that are judged, and that owe a value of everything that is gated; None means all that either side
+            has, in what either side has measured.
     """
     return _Judge(tuple(baseline), tuple(candidate), rules).series(models)
 
@@ -94,14 +95,15 @@ class _Judge:
     def series(self, models: Sequence[str] | None) -> list[Judged]:
         known = dict.fromkeys([*self.baseline.models, *self.candidate.models])
         chosen = list(known) if models is None else list(models)
-        found = [one for model in chosen for one in self._of_model(model)]
+        owed = () if models is None else self.rules.gate.metrics
+        found = [one for model in chosen for one in self._of_model(model, owed)]
         return _decided(found)
 
-    def _of_model(self, model: str) -> Iterator[Judged | Open]:
+    def _of_model(self, model: str, owed: Sequence[str]) -> Iterator[Judged | Open]:
         before, after = (_rows(run, model) for run in (self.baseline, self.candidate))
         if self.rules.gate.exact_images:
             yield self._exact_images(model)
-        for metric in dict.fromkeys([*before, *after]):
+        for metric in dict.fromkeys([*before, *after, *owed]):
             if metric in GATING:
                 yield self._of_metric(model, metric, before.get(metric, []), after.get(metric, []))
 
@@ -114,7 +116,7 @@ class _Judge:
             message="",
             baseline=before[0].value if before else None,
             candidate=after[0].value if after else None,
-            unit=(after or before)[0].unit,
+            unit=next((row.unit for row in (*after, *before)), METRICS[metric].unit),
         )
         if max(len(before), len(after)) > 1:
             return _settled(blank, "INVALID", "duplicate_rows")
@@ -161,17 +163,28 @@ class _Judge:
         return _tested(judged, contrast, margin, source)
 
     def _of_sessions(self, blank: Judged, before: MetricRow, *, log: bool) -> Judged | Open:
-        told = [(run, row) for run in self.candidates for row in _rows(run, blank.model).get(blank.metric, [])]
+        """A baseline's session without a value is none; a candidate's says that something is wrong with it."""
+        found, sought = (
+            [(run, _rows(run, blank.model).get(blank.metric, [])) for run in runs]
+            for runs in (self.baselines, self.candidates)
+        )
+        if any(len(rows) > 1 for _, rows in (*found, *sought)):
+            return _settled(blank, "INVALID", "duplicate_rows")
+        absent = next((rows for _, rows in sought if not rows or rows[0].value is None), None)
+        if absent is not None:
+            return _without_candidate(blank, absent)
+        told = [(run, rows[0]) for run, rows in sought]
+        earlier = [(run, rows[0]) for run, rows in found if rows and rows[0].value is not None]
+        return self._of_told_sessions(blank, earlier, told, log=log)
+
+    def _of_told_sessions(self, blank: Judged, earlier: list[Told], told: list[Told], *, log: bool) -> Judged | Open:
         own = measurement(*told[0])
-        earlier = [(run, row) for run in self.baselines for row in _rows(run, blank.model).get(blank.metric, [])]
         fields = [differing(measurement(run, row), own) for run, row in earlier]
         odd = next((found for run, row in told if (found := differing(measurement(run, row), own))), None)
         if odd is not None or all(fields):
             return _settled(blank, "INCOMPARABLE", "identity_differs", "; ".join(odd or fields[0]))
-        sides = [
-            [_number(row) for _, row in side]
-            for side in ([pair for pair, found in zip(earlier, fields, strict=True) if not found], told)
-        ]
+        alike = [pair for pair, found in zip(earlier, fields, strict=True) if not found]
+        sides = [[_number(row) for _, row in side] for side in (alike, told)]
         values = [positive_logs(side) if log else np.asarray(side) for side in sides]
         margin, source = self.rules.margin(self.candidate, told[0][1])
         means = [float(np.exp(side.mean()) if log else side.mean()) for side in values]
@@ -187,6 +200,8 @@ class _Judge:
         if agreement is None:
             return _settled(blank, "MISSING", "no_samples", "a record keeps no sample rows")
         blank = replace(blank, baseline=float(agreement.total), candidate=float(agreement.same), unit="images")
+        if fields := differing(plan(self.baseline), plan(self.candidate)):
+            return _settled(blank, "INCOMPARABLE", "identity_differs", "; ".join(fields))
         if obstacle is not None:
             return _settled(blank, "INVALID", obstacle.reason, obstacle.message)
         if agreement.complete:
@@ -207,7 +222,13 @@ def _rows(run: Run, model: str) -> dict[str, list[MetricRow]]:
 
 
 def _number(row: MetricRow) -> float:
-    return math.nan if row.value is None else row.value
+    assert row.value is not None
+    return row.value
+
+
+def _finite(value: float | None) -> float | None:
+    """What is shown is shown in JSON, too, which has neither NaN nor infinity."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _settled(judged: Judged, verdict: str, reason: str, message: str | None = None) -> Judged:
@@ -218,8 +239,8 @@ def _settled(judged: Judged, verdict: str, reason: str, message: str | None = No
 def _without_baseline(judged: Judged, before: list[MetricRow], after: list[MetricRow]) -> Judged:
     if after and after[0].value is not None:
         return _settled(judged, "NEW", "no_baseline_value")
-    reason = (after or before)[0].reason
-    return _settled(judged, "MISSING", "no_value", f"neither side has a value: {reason}")
+    reason = next((f": {row.reason}" for row in (*after, *before)), "")
+    return _settled(judged, "MISSING", "no_value", f"neither side has a value{reason}")
 
 
 def _without_candidate(judged: Judged, after: list[MetricRow]) -> Judged:
@@ -258,13 +279,13 @@ def _tested(judged: Judged, contrast: Contrast, margin: Margin, source: MarginFr
     part = margin.largest(judged.baseline, log=judged.log) if usable else None
     shown = replace(
         judged,
-        difference=contrast.difference if math.isfinite(contrast.difference) else None,
-        worse=test.worse if math.isfinite(test.worse) else None,
-        se=contrast.se,
-        degrees_of_freedom=contrast.degrees_of_freedom,
+        difference=_finite(contrast.difference),
+        worse=_finite(test.worse),
+        se=_finite(contrast.se),
+        degrees_of_freedom=_finite(contrast.degrees_of_freedom),
         margin=size if usable else None,
         margin_part=part,
-        margin_from="default" if source == "calibrated" and part != "noise" else source,
+        margin_from="calibrated" if part == "noise" and margin.noise > 0 else source,
     )
     return Open(judged=shown, test=test)
 

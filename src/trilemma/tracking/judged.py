@@ -90,6 +90,7 @@ MESSAGES: dict[str, str] = {
     "same_images_other_value": "the images are the same and the value is not: what measures it has changed",
     "resident_memory": "the whole process's memory does not repeat well enough to be judged",
     "busy_machine": "the machine was busy when it was measured again, so nothing was confirmed",
+    "another_machine": "it was measured again on another machine or in another way, so nothing was confirmed",
     "status_failed": "a process failed when it was measured again",
     "not_confirmed": "a second measurement in fresh processes did not repeat it",
     "no_baseline_value": "the baseline has no such value",

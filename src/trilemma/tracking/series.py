@@ -16,16 +16,25 @@ IDENTITY_PARAMS = ("reference", "k", "splits", "classes", "kind")
 ANCHORS = ("reduced", "real")
 
 
+def plan(run: Run) -> dict[str, Any]:
+    """Returns what decides which images a run draws, whatever its models."""
+    protocol = run.record.spec["protocol"]
+    return {
+        "protocol": f"{protocol['name']}/{protocol['version']}",
+        **{name: protocol[name] for name in ("resolution", "sets", "batch_size")},
+        **{name: run.record.spec[name] for name in ("seed", "samples")},
+    }
+
+
 def measurement(run: Run, row: MetricRow) -> dict[str, Any]:
     """Returns the fields that two numbers must share to be compared."""
-    protocol = run.record.spec["protocol"]
-    fields: dict[str, Any] = {"protocol": f"{protocol['name']}/{protocol['version']}"}
-    fields |= {"resolution": protocol["resolution"], "metric_version": row.metric_version, "unit": row.unit}
+    planned = plan(run)
+    fields: dict[str, Any] = {name: planned[name] for name in ("protocol", "resolution")}
+    fields |= {"metric_version": row.metric_version, "unit": row.unit}
     if depends_on_machine(row.metric):
         fields |= machine(run, row.model)
     elif row.metric in METRICS and METRICS[row.metric].axis != "about":
-        fields |= {"seed": run.record.spec["seed"], "samples": run.record.spec["samples"], "sets": protocol["sets"]}
-        fields |= {"batch_size": protocol["batch_size"], "extractor": row.extractor}
+        fields |= {**planned, "extractor": row.extractor}
     fields |= {name: f"{row.params[name]:.6g}" for name in ANCHORS if row.params.get(name) is not None}
     return fields | {name: row.params[name] for name in IDENTITY_PARAMS if name in row.params}
 
