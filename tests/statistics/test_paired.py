@@ -5,7 +5,7 @@ import pytest
 
 from trilemma.errors import UserError
 from trilemma.statistics.estimate import Estimate, estimate_from
-from trilemma.statistics.jackknife import delete_each_group, group_labels, jackknife_estimate
+from trilemma.statistics.jackknife import group_labels, jackknife_estimate
 from trilemma.statistics.means import mean_estimate
 from trilemma.statistics.paired import paired
 from trilemma.statistics.replicates import Replicates
@@ -75,7 +75,7 @@ def test_paired_jackknife_of_means_is_the_paired_error() -> None:
     a = rng.normal(size=4000)
     b = a + 0.1 * rng.normal(size=4000) + 0.3
     labels = group_labels(4000)
-    without_a, without_b = (delete_each_group(lambda keep, x=x: float(x[keep].mean()), labels) for x in (a, b))
+    without_a, without_b = ([x[labels != group].mean() for group in range(20)] for x in (a, b))
     difference = paired(*(jackknife_estimate(x.mean(), left, 4000) for x, left in ((a, without_a), (b, without_b))))
     assert difference.se == pytest.approx(paired_difference(a, b).se, rel=0.4)
     assert difference.se is not None and difference.se < 0.3 * a.std() / np.sqrt(4000)

@@ -36,6 +36,7 @@ def test_reports_and_tables_may_be_written_anew(path: Path) -> None:
     (path / "figures").mkdir()
     (path / "figures" / "speed.svg").write_text("<svg/>")
     verify(Run(path))
+    assert digests(RunFolder(path=path)) == Run(path).record.files
 
 
 def cut(file: Path) -> None:

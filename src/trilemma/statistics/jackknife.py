@@ -7,8 +7,6 @@ Source: P. S. Kott, "The delete-a-group jackknife", Journal of Official Statisti
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -41,14 +39,6 @@ def group_labels(
 
 def _deal(units: int, groups: int, seed: int) -> NDArray[np.int64]:
     return np.random.default_rng(seed).permutation(np.arange(units, dtype=np.int64) % groups)
-
-
-def delete_each_group(
-    statistic: Callable[[NDArray[np.bool_]], float], labels_N: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Returns ``statistic(keep)`` with each group left out in turn, float64 (G,); ``keep`` is bool (N,)."""
-    groups = int(labels_N.max()) + 1
-    return np.array([statistic(labels_N != group) for group in range(groups)], dtype=np.float64)
 
 
 def jackknife_estimate(
