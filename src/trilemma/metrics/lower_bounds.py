@@ -27,8 +27,8 @@ PAIR_ENTRIES = 2**17
 class Tile:
     """The shape of the blocks of distances that are held at a time."""
 
-    rows: int = 1024
-    columns: int = 2048
+    rows: int = 512
+    columns: int = 4096
 
 
 class LowerBounds:
