@@ -30,9 +30,11 @@ LAYERS = (
     "errors",
     "strict_toml",
     "workspace",
-    "generator",
+    "stages",
     "identity",
     "card",
+    "generator",
+    "variant",
     "protocol",
     "published",
     "data",
@@ -52,7 +54,8 @@ LAYERS = (
 )
 # Arrays in, numbers out: readable and testable without a network library.
 WITHOUT_TORCH = (
-    "errors", "strict_toml", "workspace", "identity", "card", "protocol", "published", "metrics", "statistics", "store",
+    "errors", "strict_toml", "workspace", "stages", "identity", "card", "variant",
+    "protocol", "published", "metrics", "statistics", "store",
 )  # fmt: skip
 # Spelt in pieces, so that this file does not break its own rule.
 REGISTRY_HOST = re.compile(

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal, get_args
 
 from trilemma.errors import UserError
 from trilemma.identity import digest, file_digest
 from trilemma.strict_toml import NOT_IN_FILE, key_in_file, read
 
 FILE_NAME = "card.toml"
+SEPARATOR = "@"  # between a model's name and the settings of a variant of it
+Precision = Literal["fp32", "bf16", "fp16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+MOST_SETTINGS = 12
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_SETTINGS = re.compile(r"[a-z0-9_.=+-]+")
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -22,11 +28,13 @@ class Card:
     """One model: what it is, which code loads it, its weights and its default knobs.
 
     Attributes:
-        name: lower case letters, digits, "-" and "_".
+        name: lower case letters, digits, "-" and "_"; a variant's goes on with "@" and its settings.
         family: the family that loads it; or
         factory: ``package.module:function``, called as ``factory(card, device)``.
         weights_sha256: table ``[weights]``, file relative to the card's folder → sha256.
+        precision: of the network's weights and arithmetic. compile: whether torch.compile prepares it.
         knobs: defaults that override the family's.
+        sweep: knob → the values that ``sweep`` tries where it is told none; at most 12 settings in all.
         options, network: free tables for the family: choices, and the network's numbers.
         training, measured: free tables that the report prints; they are no part of the revision.
         path: the folder that holds the card.
@@ -41,7 +49,10 @@ class Card:
     control: bool = False
     resolution: int = 32
     parameters: int | None = None
+    precision: Precision = "fp32"
+    compile: bool = False
     knobs: dict[str, float | int] = field(default_factory=dict)
+    sweep: dict[str, tuple[float | int, ...]] = field(default_factory=dict)
     weights_sha256: dict[str, str] = field(default_factory=dict, metadata=key_in_file("weights"))
     options: dict[str, Any] = field(default_factory=dict)
     network: dict[str, Any] = field(default_factory=dict)
@@ -50,21 +61,32 @@ class Card:
     path: Path = field(metadata=NOT_IN_FILE)
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        model, separator, settings = self.name.partition(SEPARATOR)
+        check_name(model)
+        if separator and not _SETTINGS.fullmatch(settings):
+            raise UserError(f"{self.name!r} cannot be the name of a variant.", where="name")
         if (self.family is None) == (self.factory is None):
             raise UserError('a card names either a "family" or a "factory".')
         if self.factory is not None and not _FACTORY.fullmatch(self.factory):
             raise UserError(f'must look like "package.module:function", got {self.factory!r}.', where="factory")
         if self.resolution < 1:
             raise UserError(f"must be at least 1, got {self.resolution}.", where="resolution")
+        if math.prod(map(len, self.sweep.values())) > MOST_SETTINGS:
+            raise UserError(f"a card's sweep has at most {MOST_SETTINGS} settings.", where="sweep")
         for name, sha256 in self.weights_sha256.items():
             _check_weight(name, sha256)
+
+    @property
+    def model(self) -> str:
+        """The name without the settings of a variant."""
+        return self.name.partition(SEPARATOR)[0]
 
     @property
     def revision(self) -> str:
         """The digest of everything on the card, weights included, that can change a pixel."""
         pixels = (self.family, self.factory, self.resolution, self.knobs, self.weights_sha256, self.options)
-        return digest([*pixels, self.network])
+        # fp32 is left out: it was all that there was when the first records were written.
+        return digest([*pixels, self.network, *([self.precision] if self.precision != "fp32" else [])])
 
     def weight(self, name: str) -> Path:
         """Returns the path of a weight file that the card lists; another name raises UserError."""
@@ -77,7 +99,7 @@ class Card:
         for name, wanted in self.weights_sha256.items():
             path = self.path / name
             if not path.is_file():
-                raise UserError("these weights are missing.", where=str(path), hint=f"Train them: train {self.name}.")
+                raise UserError("these weights are missing.", where=str(path), hint=f"Train them: train {self.model}.")
             if file_digest(path) != wanted:
                 raise UserError("these weights are not those of the card: their sha256 differs.", where=str(path))
 
@@ -89,7 +111,10 @@ def load_card(path: Path) -> Card:
         UserError: an unknown or missing key, a value of another type, a name that cannot be one.
     """
     file = path / FILE_NAME if path.is_dir() else path
-    return read(file, Card, path=file.resolve().parent)
+    card = read(file, Card, path=file.resolve().parent)
+    if card.name != card.model:
+        raise UserError(f'a name has no "{SEPARATOR}".', where=f"{file}: name")
+    return card
 
 
 def check_name(name: str) -> str:

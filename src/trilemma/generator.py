@@ -20,6 +20,8 @@ from trilemma.errors import UserError, suggest
 if TYPE_CHECKING:
     import torch
 
+    from trilemma.card import Precision
+
 
 @dataclass(frozen=True, kw_only=True)
 class Knob:
@@ -76,6 +78,15 @@ class Generator(Protocol):
         Raises:
             UserError: prompts and seeds differ in number, or a knob is unknown or out of range.
         """
+        ...
+
+
+@runtime_checkable
+class Preparable(Protocol):
+    """A model that runs in other ways than eager float32: its capabilities name which of "bf16", "fp16", "compile"."""
+
+    def prepare(self, *, precision: Precision, compiled: bool) -> None:
+        """Turns a model that was just loaded into one of that precision, compiled or not; called once at most."""
         ...
 
 

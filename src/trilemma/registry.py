@@ -11,11 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-from trilemma.card import FILE_NAME, Card, load_card
+from trilemma.card import FILE_NAME, PRECISIONS, SEPARATOR, Card, load_card
 from trilemma.errors import UserError, suggest
-from trilemma.generator import Generator, Knob
+from trilemma.generator import Generator, Knob, Preparable
 from trilemma.identity import file_digest
 from trilemma.protocol import Protocol, load_protocol
+from trilemma.variant import variant
 from trilemma.workspace import Workspace
 
 Loader = Callable[[Card, str], Generator]
@@ -64,11 +65,17 @@ def find_protocol(name: str, workspace: Workspace) -> Protocol:
 
 def find_card(name: str, workspace: Workspace) -> Card:
     """Returns one model's card: by name, by the path of a ``card.toml``, or of a folder with one or with a
-    ``model_index.json``, which diffusers opens.
+    ``model_index.json``, which diffusers opens. ``NAME@SETTINGS`` is a variant of it (see :func:`.variant.variant`).
 
     Raises:
-        UserError: nothing has that name (it suggests the nearest).
+        UserError: nothing has that name (it suggests the nearest), or a setting is none.
     """
+    name, separator, settings = name.partition(SEPARATOR)
+    card = _plain_card(name, workspace)
+    return variant(card, settings) if separator else card
+
+
+def _plain_card(name: str, workspace: Workspace) -> Card:
     known = model_names(workspace)
     if name in known:
         return _named_card(workspace.models / name / FILE_NAME)
@@ -120,12 +127,24 @@ def load(card: Card, device: str, families: Mapping[str, str] = FAMILIES) -> Gen
 
     Raises:
         UserError: weights missing or not the card's, an unknown family, a factory that cannot be imported, a knob that
-            the family does not declare or out of its range.
+            the family does not declare or out of its range, a precision or compilation that the model cannot do.
     """
     card.verify()
     generator = _loader(card, families)(card, device)
     generator.info = replace(generator.info, knobs=_with_defaults(generator.info.knobs, card))
+    wanted = [card.precision] * (card.precision != "fp32") + ["compile"] * card.compile
+    if wanted:
+        _prepare(generator, card, wanted)
     return generator
+
+
+def _prepare(generator: Generator, card: Card, wanted: list[str]) -> None:
+    capabilities = generator.info.capabilities
+    lacking = [name for name in wanted if name not in capabilities]
+    if lacking or not isinstance(generator, Preparable):
+        able = ", ".join(name for name in (*PRECISIONS, "compile") if name in capabilities) or "fp32 alone"
+        raise UserError(f"{card.model} cannot run with {' and '.join(lacking or wanted)}; it can: {able}.")
+    generator.prepare(precision=card.precision, compiled=card.compile)
 
 
 def _loader(card: Card, families: Mapping[str, str]) -> Loader:

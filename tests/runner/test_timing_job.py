@@ -79,7 +79,7 @@ def test_the_class_of_machine_is_that_of_runs(job: TimingJob, root: Path) -> Non
     said = {"device": "cpu", "torch": "2.9.1", "threads": 3, "dtype": "float32"}
     info = {"knobs": {}, "resolution": 32}
     of_run = keys_of(find_card("tiny", workspace), find_protocol("small", workspace), info, said)
-    of_timing = timing_keys(4, said)
+    of_timing = timing_keys(find_card("tiny", workspace), 4, said)
     assert of_timing["hardware"] == of_run["hardware"]
     fields = of_run["execution"]["fields"] | {"batch_size": 4, "batch_sizes": [4]}
     assert of_timing["execution"]["fields"] == fields

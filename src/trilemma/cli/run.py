@@ -20,7 +20,9 @@ def run(
     models: Annotated[
         str | None,
         typer.Option(
-            metavar="A,B", help="Names, card.toml paths, or diffusers folders [the protocol's own].", show_default=False
+            metavar="A,B",
+            help="Names, NAME@KNOB=VALUE, card.toml paths, or diffusers folders [the protocol's own].",
+            show_default=False,
         ),
     ] = None,
     samples: Annotated[

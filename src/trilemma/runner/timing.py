@@ -16,7 +16,7 @@ from trilemma.runner.channel import Channel
 from trilemma.runner.devices import describe_device, pick_device
 from trilemma.runner.environment import tool
 from trilemma.runner.generate import Output
-from trilemma.runner.keys import timing_keys
+from trilemma.runner.keys import DTYPES, timing_keys
 from trilemma.runner.timing_job import TimingJob
 from trilemma.store.tables import TIMINGS, write_rows
 from trilemma.timing.sweep import Batch, steady
@@ -68,6 +68,6 @@ def _told(
     job: TimingJob, card: Card, generator: Generator, knobs: dict[str, Any], device: torch.device
 ) -> dict[str, Any]:
     described = describe_device(device)
-    subject = {"revision": card.revision, "knobs": knobs, "dtype": described["dtype"]}
+    subject: dict[str, Any] = {"revision": card.revision, "knobs": knobs, "dtype": DTYPES[card.precision]}
     subject |= {"parameters": generator.info.parameters}
-    return {"subject": subject, "tool": tool(), **timing_keys(job.batch_size, described)}
+    return {"subject": subject, "tool": tool(), **timing_keys(card, job.batch_size, described)}

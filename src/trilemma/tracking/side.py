@@ -33,7 +33,14 @@ class Side:
 
 
 def own_side(card: Card, name: str = "B") -> Side:
-    """Returns the side of the code that runs here, with a card of its workspace."""
+    """Returns the side of the code that runs here, with a card of its workspace.
+
+    Raises:
+        UserError: a variant, whose settings no card on disk holds for the other side to read.
+    """
+    if card.name != card.model:
+        hint = f"Name {card.model}, or give its settings a card of their own."
+        raise UserError(f'"{card.name}" is a variant, and versions are compared by cards on disk.', hint=hint)
     return Side(name=name, root=card.path, card=card.path, interpreter=own_interpreter())
 
 
