@@ -134,8 +134,8 @@ def test_a_misspelt_key_on_a_card_is_one_line_and_exit_code_2(root: Path) -> Non
     answer = outside("run", "--models", "gan", "--root", str(root))
     assert answer.returncode == 2
     assert answer.stderr == f'error: {card}: unknown key "titel". Did you mean "title"? Known: ' + (
-        "control, description, factory, family, knobs, licence, measured, name, network, options, parameters, "
-        "resolution, title, training, weights.\n"
+        "compile, control, description, factory, family, knobs, licence, measured, name, network, options, "
+        "parameters, precision, resolution, sweep, title, training, weights.\n"
     )
 
 
