@@ -49,6 +49,7 @@ LAYERS = (
     "runner",
     "tracking",
     "scoring",
+    "claims",
     "report",
     "cli",
 )
@@ -112,7 +113,7 @@ def test_wheel_claims_one_name_and_carries_the_data(tmp_path: Path) -> None:
     version = Path(wheel).name.split("-")[1]
     assert f'__version__ = "{version}"' in (SOURCE / "__init__.py").read_text()
     assert {name.split("/")[0] for name in names} == {"trilemma", f"trilemma-{version}.dist-info"}
-    assert "trilemma/_content/benchmarks/scenes.toml" in names
+    assert {f"trilemma/_content/benchmarks/{name}.toml" for name in ("scenes", "claims")} <= set(names)
     cards = {card.parent.name for card in (ROOT / "models").glob("*/card.toml")}
     assert {name.split("/")[3] for name in names if name.endswith("/card.toml")} == cards
     assert "trilemma/_content/results/published/imagenet-256.toml" in names

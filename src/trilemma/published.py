@@ -7,14 +7,13 @@ the source does not say is absent, never filled in.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from trilemma.card import check_name
-from trilemma.errors import UserError, suggest
-from trilemma.strict_toml import key_in_file, read
+from trilemma.errors import UserError
+from trilemma.strict_toml import check_references, key_in_file, read
 
 Family = Literal[
     "gan", "vq-ar", "pixel-ar", "masked", "coarse-to-fine-ar", "diffusion", "latent-diffusion", "diffusion-gan", "flow",
@@ -212,8 +211,9 @@ class PublishedTable:
     def __post_init__(self) -> None:
         check_name(self.name)
         _check_bounds(self)
-        _check_references("source", self.sources, [row.source for row in self.rows])
-        _check_references("protocol", self.protocols, [row.protocol for row in self.rows])
+        for kind, known in (("source", self.sources), ("protocol", self.protocols)):
+            used = [(f"rows[{number}]", getattr(row, kind)) for number, row in enumerate(self.rows)]
+            check_references(kind, known, used)
         seen: set[tuple[object, ...]] = set()
         for number, row in enumerate(self.rows):
             if row.identity in seen:
@@ -237,15 +237,6 @@ def _load_table(path: Path) -> PublishedTable:
     if table.name != path.stem:
         raise UserError(f"must be that of the file, {path.stem!r}, got {table.name!r}.", where=f"{path}: name")
     return table
-
-
-def _check_references(kind: str, known: dict[str, Any], used: Iterable[str]) -> None:
-    numbered = list(used)
-    for number, name in enumerate(numbered):
-        if name not in known:
-            raise UserError(f"there is no {kind} {name!r}.", where=f"rows[{number}]: {kind}", hint=suggest(name, known))
-    if idle := sorted(known.keys() - set(numbered)):
-        raise UserError(f"no row names {idle[0]!r}.", where=f"{kind}s")
 
 
 def _check_bounds(holder: Any) -> None:

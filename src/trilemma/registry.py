@@ -50,14 +50,14 @@ def model_names(workspace: Workspace) -> list[str]:
 
 def protocols(workspace: Workspace) -> dict[str, Protocol]:
     """Returns the workspace's protocols by name, in alphabetical order."""
-    return {path.stem: _named_protocol(path) for path in sorted(workspace.benchmarks.glob("*.toml"))}
+    return {path.stem: _named_protocol(path) for path in workspace.protocols}
 
 
 def find_protocol(name: str, workspace: Workspace) -> Protocol:
     """Returns one protocol, by name or by the path of a TOML file."""
     if name.endswith(".toml"):
         return load_protocol(Path(name))
-    known = [path.stem for path in workspace.benchmarks.glob("*.toml")]
+    known = [path.stem for path in workspace.protocols]
     if name not in known:
         raise UserError(f'there is no protocol "{name}".', hint=suggest(name, known))
     return _named_protocol(workspace.benchmarks / f"{name}.toml")

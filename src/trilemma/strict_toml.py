@@ -6,6 +6,7 @@ import dataclasses
 import tomllib
 import types
 import typing
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -59,6 +60,24 @@ def dump(value: Any) -> dict[str, Any]:
     fields = [field for field in _fields(type(value)) if field.metadata.get("in_file", True)]
     table = {field.metadata.get("key", field.name): _dump_value(getattr(value, field.name)) for field in fields}
     return {key: item for key, item in table.items() if item is not None}
+
+
+def check_references(kind: str, known: Mapping[str, Any], used: Iterable[tuple[str, str]]) -> None:
+    """Checks what entries of a file call by name: each name is known, and each known one is named somewhere.
+
+    Args:
+        used: (place, name): where in the file an entry says ``kind``, and what it says there.
+
+    Raises:
+        UserError: naming the place and the nearest right name, or what nobody names.
+    """
+    named = set()
+    for place, name in used:
+        if name not in known:
+            raise UserError(f"there is no {kind} {name!r}.", where=f"{place}: {kind}", hint=suggest(name, known))
+        named.add(name)
+    if idle := sorted(known.keys() - named):
+        raise UserError(f"nothing names {idle[0]!r}.", where=f"{kind}s")
 
 
 def _dump_value(value: Any) -> Any:

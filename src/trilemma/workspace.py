@@ -26,8 +26,18 @@ class Workspace:
 
     @property
     def benchmarks(self) -> Path:
-        """One file per protocol."""
+        """One file per protocol, and the claims."""
         return self.root / "benchmarks"
+
+    @property
+    def claims(self) -> Path:
+        """What is said of the families; the one file among the protocols that is none, and it may be missing."""
+        return self.benchmarks / "claims.toml"
+
+    @property
+    def protocols(self) -> list[Path]:
+        """The protocols' files, in alphabetical order."""
+        return sorted(path for path in self.benchmarks.glob("*.toml") if path != self.claims)
 
     @property
     def runs(self) -> Path:

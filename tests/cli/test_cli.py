@@ -139,6 +139,19 @@ def test_a_misspelt_key_on_a_card_is_one_line_and_exit_code_2(root: Path) -> Non
     )
 
 
+def test_a_mistake_in_the_claims_is_told_before_anything_is_measured(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claims = root / "benchmarks" / "claims.toml"
+    claims.write_text(
+        (CHECKOUT / "benchmarks" / "claims.toml").read_text().replace("[[claims.parts]]", "[[claims.prats]]")
+    )
+    runs = sorted((root / "results" / "runs").iterdir())
+    assert main(["run", "--root", str(root)]) == 2
+    assert capsys.readouterr().err.startswith(f'error: {claims}: claims[0]: unknown key "prats". Did you mean "parts"?')
+    assert sorted((root / "results" / "runs").iterdir()) == runs
+
+
 @pytest.mark.parametrize("arguments", [("lsit",), ("list", "--jsno"), ("run", "--samples", "many"), ("show",)])
 def test_a_misspelt_command_line_is_exit_code_2(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(list(arguments)) == 2

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trilemma.report.numbers import bytes_text, quantity, with_error
+from trilemma.report.numbers import MINUS, at_error, bytes_text, quantity, with_error
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,18 @@ def test_rounding_costs_less_than_the_error(value: float, se: float) -> None:
     numbers = [float(number) for number in re.findall(r"-?[\d.]+", text)][:2]
     assert abs(numbers[0] - value) <= 0.51 * se
     assert numbers[1] == pytest.approx(se, rel=0.35)
+
+
+@pytest.mark.parametrize(
+    ("value", "se", "text"),
+    [
+        (9.412, 0.26, "9.4"),
+        (0.20812, 0.012, "0.208"),
+        (-3.2, 14.0, f"{MINUS}3"),
+        (0.123456, None, "0.1235"),
+        (0.5, 0.0, "0.5"),
+        (1.2345e8, 4.4e6, "1.23 × 10⁸"),
+    ],
+)
+def test_a_value_is_cut_where_its_error_begins(value: float, se: float | None, text: str) -> None:
+    assert at_error(value, se) == text

@@ -177,7 +177,7 @@ def test_a_table_is_typed(tmp_path: Path) -> None:
             r"rows\[0\]: source: there is no source 'papre'. Did you mean \"paper\"",
         ),
         ('protocol = "all"', 'protocol = "none"', r"rows\[0\]: protocol: there is no protocol 'none'"),
-        ("[protocols.all]", '[protocols.idle]\nsummary = "S"\n[protocols.all]', "protocols: no row names 'idle'"),
+        ("[protocols.all]", '[protocols.idle]\nsummary = "S"\n[protocols.all]', "protocols: nothing names 'idle'"),
         ('model = "M"', 'model = ""', "model: must not be empty"),
         ('name = "a"', 'name = "b"', "name: must be that of the file, 'a', got 'b'"),
         ('title = "A"', 'title = "A"\nresolution = 0', "resolution: must be 1 or more"),

@@ -59,3 +59,11 @@ def test_the_cache_folder_can_be_chosen(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
     assert cache_folder() == tmp_path / "x" / "trilemma"
+
+
+def test_the_claims_are_no_protocol(tmp_path: Path) -> None:
+    root = make(tmp_path)
+    (root / "benchmarks" / "claims.toml").touch()
+    found = find_workspace(root)
+    assert found.claims == root / "benchmarks" / "claims.toml"
+    assert [path.name for path in found.protocols] == ["p.toml"]

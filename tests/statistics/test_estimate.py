@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from trilemma.errors import UserError
 from trilemma.statistics.estimate import Estimate, missing, too_few
 from trilemma.statistics.intervals import log_interval, normal_interval, t_interval, wilson_interval
+from trilemma.statistics.means import mean_estimate
 
 
 def test_quantiles_are_those_of_the_tables() -> None:
@@ -64,3 +66,22 @@ def test_too_few_names_the_number_needed() -> None:
 def test_a_level_outside_zero_to_one_is_refused(level: float) -> None:
     with pytest.raises(UserError):
         normal_interval(0, 1, level)
+
+
+def test_the_logarithm_scales_errors_and_replicates_alike() -> None:
+    whole = mean_estimate(np.random.default_rng(0).normal(4.0, 1.0, size=200))
+    log = whole.logarithm()
+    assert whole.value is not None and whole.se is not None
+    assert (log.value, log.se) == pytest.approx((math.log(whole.value), whole.se / whole.value))
+    assert log.replicates[0].error().se == pytest.approx(log.se)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("value", "why"), [(0.0, "not above 0"), (-1.0, "not above 0"), (0.4, "does not exceed")])
+def test_there_is_no_logarithm_about_zero(value: float, why: str) -> None:
+    log = Estimate(value=value, se=0.5, se_method="mean", n=10).logarithm()
+    assert log.value is None and why in str(log.reason)
+
+
+def test_a_share_s_logarithm_has_no_wilson_interval() -> None:
+    log = Estimate(value=0.5, se=0.05, se_method="binomial", n=100).logarithm()
+    assert log.interval() == pytest.approx(normal_interval(math.log(0.5), 0.1))

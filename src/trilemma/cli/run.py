@@ -62,11 +62,13 @@ def _request(
     out: Path | None,
     root: Path | None,
 ) -> Request:
+    from trilemma.claims.stated import load_claims
     from trilemma.registry import cards, find_protocol, select
     from trilemma.runner.run import Request
     from trilemma.workspace import cache_folder, find_workspace
 
     workspace = find_workspace(root)
+    load_claims(workspace)  # a mistake in them is told now, not by the report after hours of measuring
     wanted = find_protocol(protocol, workspace)
     names = [name.strip() for name in models.split(",") if name.strip()] if models is not None else wanted.models
     return Request(

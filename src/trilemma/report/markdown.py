@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from trilemma.report import facts, prose, tables
+from trilemma.report.claim_texts import AXES, SIGNS, AssertedText, ClaimText, claim_texts
 from trilemma.report.numbers import count
 from trilemma.report.tables import SCORE_TITLES
 
@@ -25,6 +26,7 @@ def markdown(run: Run) -> str:
         *(f"> **{escape(stamp.title)}** {escape(stamp.text)}" for stamp in prose.stamps(run)),
         escape(prose.statement(run)),
         *(_scored(run) if tables.is_scored(run) else []),
+        *_claims(run),
         "## Measurements",
         *_measurements(tables.raw_table(run)),
         "## Coverage of the run",
@@ -78,6 +80,39 @@ def _absences(scores: pd.DataFrame) -> list[str]:
         for (model, status, reason), axes in absent
     ]
     return ["\n".join(lines)] if lines else []
+
+
+def _claims(run: Run) -> list[str]:
+    texts = claim_texts(run)
+    if texts is None:
+        return []
+    lines = [line for claim in texts.claims for line in _claim(claim)]
+    blocks = [
+        "## What people say",
+        "Verdicts for these checkpoints at this scale, as their cards set them. In brackets 95 % intervals; a "
+        "difference counts beyond the suite's margin and beyond chance, after Holm's adjustment over all "
+        f"{texts.tests} comparisons.",
+        "\n".join(lines),
+    ]
+    rows = [line for row in texts.asserted for line in _asserted(row)]
+    header = ["Asserted, and measured here", *(SCORE_TITLES[axis] for axis in AXES)]
+    notes = "\n".join(f"- {escape(note)}" for note in texts.notes)
+    return [*blocks, *([grid(header, rows)] if rows else []), *([notes] if notes else [])]
+
+
+def _claim(claim: ClaimText) -> list[str]:
+    why = f": {escape(claim.why)}" if claim.why else ""
+    lines = [f"- **{escape(claim.sentence)}** ({escape(claim.source)}) **{claim.verdict}**{why}"]
+    for part in claim.parts:
+        reason = f", {escape(part.why)}" if part.why else ""
+        lines.append(f"  - “{escape(part.says)}”: {part.verdict}{reason}")
+        lines += [f"    - {SIGNS[one.verdict]} {escape(one.text)}" for one in part.evidence]
+    return lines
+
+
+def _asserted(row: AssertedText) -> list[list[str]]:
+    measured = [[f"{model}, measured", *scores] for model, scores in row.measured]
+    return [[f"{row.name}, asserted", *row.scores], *(measured or [[row.absent, *("" for _ in AXES)]])]
 
 
 def _measurements(raw: tables.RawTable) -> list[str]:

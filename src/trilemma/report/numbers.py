@@ -24,6 +24,14 @@ def with_error(value: float, se: float | None = None) -> str:
     return body if exponent == 0 else f"({body}) × 10{str(exponent).translate(_SUPERSCRIPTS)}"
 
 
+def at_error(value: float, se: float | None) -> str:
+    """Returns ``value`` alone, cut at the digit that its standard error reaches; without an error, four digits."""
+    text = with_error(value, se)
+    head, _, tail = text.partition(" ± ")
+    power = tail[tail.index(")") + 1 :] if ")" in tail else ""
+    return head.removeprefix("(") + power
+
+
 def quantity(value: float, se: float | None, unit: str) -> str:
     """Returns a value in its unit's customary form: bytes as MiB, counts in full, all else as :func:`with_error`."""
     if unit.lower() in {"b", "byte", "bytes"}:

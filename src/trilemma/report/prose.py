@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -119,7 +119,7 @@ def verdict(model: str, rows: pd.DataFrame) -> str:
     missing = "; ".join(_missing(axis, by_axis[axis]) for axis in AXES if axis in by_axis and axis not in known)
     if not known:
         return f"{model} has no scores: {_shared_reason(by_axis, missing).rstrip('.')}."
-    numbers = _listed([f"{axis} {_number(known[axis])}" for axis in known])
+    numbers = listed([f"{axis} {_number(known[axis])}" for axis in known])
     if len(known) < len(AXES):
         return f"What {model} gives up cannot be told without all three scores: {numbers}; {missing}."
     return f"{model} {_loss(known)}: {numbers}."
@@ -133,7 +133,7 @@ def _loss(known: Mapping[Any, Mapping[Any, Any]]) -> str:
     if len(tied) == len(known):
         return "gives up none of the three more than another"
     if len(tied) > 1:
-        return f"gives up {_listed(tied)}, which cannot be told apart"
+        return f"gives up {listed(tied)}, which cannot be told apart"
     return f"gives up {lowest}"
 
 
@@ -171,7 +171,7 @@ def _sets(run: Run) -> str:
     whole = {entry["name"]: entry["images"] for entry in _protocol(run).get("sets", [])}
     cut = run.record.spec.get("samples")
     sizes = [f"{count(min(images, cut or images))} {name.replace('_', '-')}" for name, images in whole.items()]
-    return f": {_listed(sizes)} images each" if sizes else ""
+    return f": {listed(sizes)} images each" if sizes else ""
 
 
 def _reference(protocol: Mapping[str, Any]) -> str:
@@ -193,5 +193,6 @@ def _some(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _listed(parts: list[str]) -> str:
+def listed(parts: Sequence[str]) -> str:
+    """Returns at least one part as an enumeration."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from trilemma.statistics.intervals import log_interval, normal_interval, t_interval, wilson_interval
@@ -57,6 +57,26 @@ class Estimate:
         if self.degrees_of_freedom is None:
             return normal_interval(self.value, self.se, level)
         return t_interval(self.value, self.se, self.degrees_of_freedom, level)
+
+    def logarithm(self) -> Estimate:
+        """Returns the natural logarithm, its error to first order (delta method), with the replicates scaled alike.
+
+        There is none of what is not above 0, nor of a value that does not exceed its own error: first order is not
+        enough there.
+        """
+        if self.value is None:
+            return self
+        if self.value <= 0 or (self.se is not None and self.se >= self.value):
+            why = "it is not above 0" if self.value <= 0 else "it does not exceed its own standard error"
+            return missing(f"{self.value:.4g} has no logarithm to test: {why}", n=self.n)
+        return replace(
+            self,
+            value=math.log(self.value),
+            se=None if self.se is None else self.se / self.value,
+            se_method="none" if self.se is None else "delta",
+            scale="linear",
+            replicates=tuple(source.scaled(1 / self.value) for source in self.replicates),
+        )
 
 
 def estimate_from(

@@ -111,5 +111,5 @@ def _error(side: Estimate, se: float) -> StandardError:
     """With the degrees of freedom of what it is made of, where the record has kept that."""
     errors = [source.error() for source in side.replicates]
     known = [error for error in errors if error is not None]
-    degrees = combined(known).degrees_of_freedom if known else math.inf
+    degrees = combined(known).degrees_of_freedom if known else side.degrees_of_freedom or math.inf
     return StandardError(se=se, degrees_of_freedom=degrees)

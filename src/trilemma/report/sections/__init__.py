@@ -5,6 +5,7 @@ Each has ID, the section's anchor, TITLE, its entry in the navigation, and ``con
 """
 
 from trilemma.report.sections import (
+    claims,
     coverage,
     environment,
     failures,
@@ -15,4 +16,4 @@ from trilemma.report.sections import (
     speed,
 )
 
-SECTIONS = (scores, measurements, samples, models, speed, coverage, failures, environment)
+SECTIONS = (scores, claims, measurements, samples, models, speed, coverage, failures, environment)

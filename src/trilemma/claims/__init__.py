@@ -1,0 +1,1 @@
+"""What people say about families of models, put to the test on the numbers of one run."""
