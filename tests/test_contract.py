@@ -21,7 +21,8 @@ from trilemma.errors import UserError
 from trilemma.generator import Generator
 from trilemma.workspace import find_workspace
 
-CARDS = registry.cards(find_workspace(start=Path(__file__).parent))
+WORKSPACE = find_workspace(start=Path(__file__).parent)
+CARDS = {name: registry.find_card(name, WORKSPACE) for name in registry.competing(WORKSPACE)}
 IMAGES = 400  # enough that one flipped token does not decide about a share of 99 %
 ALONE = 32
 AGREEING = 0.99

@@ -15,7 +15,7 @@ from trilemma.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-PAGES = [ROOT / "README.md", ROOT / "docs" / "ci.md", ROOT / "docs" / "regression-tracking.md"]
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("ci.md", "regression-tracking.md", "gpu.md"))]
 PROGRAM = re.compile(r"^(?:\.venv/bin/)?(?:trilemma|python bench\.py) ")
 PINNED = re.compile(r"(?:actions/[\w-]+@v\d+|\./\.github/workflows/[\w-]+\.yml)")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
@@ -17,10 +18,20 @@ SEPARATOR = "@"  # between a model's name and the settings of a variant of it
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 MOST_SETTINGS = 12
+RANDOM: Literal["random"] = "random"  # weights of the published size, drawn when the model is loaded
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _SETTINGS = re.compile(r"[a-z0-9_.=+-]+")
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One network of a published model: how many parameters it was published with, and where that stands."""
+
+    name: str
+    parameters: int
+    source: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +43,10 @@ class Card:
         family: the family that loads it; or
         factory: ``package.module:function``, called as ``factory(card, device)``.
         weights_sha256: table ``[weights]``, file relative to the card's folder → sha256.
+        weights: "random" in the table's place: a network of published size whose weights are drawn. It can be timed,
+            and nothing else can be said of it.
+        parts: of a network of published size, what it was published with.
+        published_as: its model's name in ``results/published/``.
         precision: of the network's weights and arithmetic. compile: whether torch.compile prepares it.
         knobs: defaults that override the family's.
         sweep: knob → the values that ``sweep`` tries where it is told none; at most 12 settings in all.
@@ -54,6 +69,9 @@ class Card:
     knobs: dict[str, float | int] = field(default_factory=dict)
     sweep: dict[str, tuple[float | int, ...]] = field(default_factory=dict)
     weights_sha256: dict[str, str] = field(default_factory=dict, metadata=key_in_file("weights"))
+    weights: Literal["random"] | None = field(default=None, metadata=key_in_file("weights"))
+    parts: tuple[Part, ...] = ()
+    published_as: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     network: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
@@ -82,11 +100,17 @@ class Card:
         return self.name.partition(SEPARATOR)[0]
 
     @property
+    def random_weights(self) -> bool:
+        """Whether the weights are drawn: the model takes part in ``speed`` only, and is marked so everywhere."""
+        return self.weights == RANDOM
+
+    @property
     def revision(self) -> str:
         """The digest of everything on the card, weights included, that can change a pixel."""
         pixels = (self.family, self.factory, self.resolution, self.knobs, self.weights_sha256, self.options)
         # fp32 is left out: it was all that there was when the first records were written.
-        return digest([*pixels, self.network, *([self.precision] if self.precision != "fp32" else [])])
+        rest = [self.precision] * (self.precision != "fp32") + [f"{RANDOM} {self.model}"] * self.random_weights
+        return digest([*pixels, self.network, *rest])
 
     def weight(self, name: str) -> Path:
         """Returns the path of a weight file that the card lists; another name raises UserError."""
@@ -102,6 +126,11 @@ class Card:
                 raise UserError("these weights are missing.", where=str(path), hint=f"Train them: train {self.model}.")
             if file_digest(path) != wanted:
                 raise UserError("these weights are not those of the card: their sha256 differs.", where=str(path))
+
+
+def marked(name: str, card: Mapping[str, Any]) -> str:
+    """Returns a model's name as people see it, of its card as a record holds it: random weights are told with it."""
+    return f"{name} ({RANDOM} weights)" if card.get("weights") == RANDOM else name
 
 
 def load_card(path: Path) -> Card:

@@ -223,6 +223,13 @@ class PublishedTable:
             seen.add(row.identity)
 
 
+def published_home() -> Path:
+    """Returns the folder of the tables that the suite brings along: the checkout's, or what the wheel carries."""
+    package = Path(__file__).resolve().parent
+    checkout = package.parents[1] / "results" / "published"
+    return checkout if checkout.is_dir() else package / "_content" / "results" / "published"
+
+
 def load_published(folder: Path) -> tuple[PublishedTable, ...]:
     """Returns the tables of a folder, by name.
 

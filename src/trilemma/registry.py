@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -29,6 +29,19 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
         "var": "trilemma.families.var:load",
         "diffusers": "trilemma.families.latent_diffusion:load",
         "controls": "trilemma.families.controls:load",
+        "taming": "trilemma.families.taming_imagenet:load",
+        "class-diffusion": "trilemma.families.class_diffusion:load",
+        "biggan": "trilemma.families.biggan:load",
+    }
+)
+# The families that can draw their weights, with what builds their networks, encoders included, as they were published.
+NETWORKS: Mapping[str, str] = MappingProxyType(
+    {
+        "diffusers": "trilemma.families.random_pipeline:parts",
+        "var": "trilemma.families.var.model:parts",
+        "taming": "trilemma.families.taming_imagenet:parts",
+        "class-diffusion": "trilemma.families.class_diffusion:parts",
+        "biggan": "trilemma.families.biggan:parts",
     }
 )
 PIPELINE_INDEX = "model_index.json"  # what diffusers writes at the top of a pipeline's folder
@@ -46,6 +59,20 @@ def cards(workspace: Workspace) -> dict[str, Card]:
 def model_names(workspace: Workspace) -> list[str]:
     """Returns the names of the workspace's models, in alphabetical order, without reading their cards."""
     return sorted(path.parent.name for path in workspace.models.glob(f"*/{FILE_NAME}"))
+
+
+def competing(workspace: Workspace) -> list[str]:
+    """Returns the names of the models that can be judged: all but those whose weights are drawn."""
+    return [name for name, card in cards(workspace).items() if not card.random_weights]
+
+
+def refuse_random(wanted: Iterable[Card]) -> None:
+    """Raises UserError where a model's weights are drawn: it can be timed, and nothing else."""
+    for card in wanted:
+        if card.random_weights:
+            raise UserError(
+                f'"{card.name}" has random weights: it takes part in speed only.', hint=f"Time it: speed {card.name}."
+            )
 
 
 def protocols(workspace: Workspace) -> dict[str, Protocol]:
@@ -138,6 +165,16 @@ def load(card: Card, device: str, families: Mapping[str, str] = FAMILIES) -> Gen
     return generator
 
 
+def networks(card: Card) -> dict[str, Any]:
+    """Returns the networks of a card with random weights, untouched, by the names of its ``[[parts]]``.
+
+    They are built on torch's current device: on "meta" the largest costs nothing.
+    """
+    assert card.random_weights and card.family is not None
+    build = cast(Callable[[Card], dict[str, Any]], _import(NETWORKS[card.family], card))
+    return build(card)
+
+
 def _prepare(generator: Generator, card: Card, wanted: list[str]) -> None:
     capabilities = generator.info.capabilities
     lacking = [name for name in wanted if name not in capabilities]
@@ -153,6 +190,8 @@ def _loader(card: Card, families: Mapping[str, str]) -> Loader:
     assert card.family is not None
     if card.family not in families:
         raise UserError(f'unknown family "{card.family}".', where=_where(card), hint=suggest(card.family, families))
+    if card.random_weights and card.family not in NETWORKS:
+        raise UserError(f'the family "{card.family}" cannot draw its weights.', where=f"{_where(card)}: weights")
     return _import(families[card.family], card)
 
 

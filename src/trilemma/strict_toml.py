@@ -13,12 +13,17 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 from trilemma.errors import UserError, suggest
 
 T = TypeVar("T")
+Field = dataclasses.Field[Any]
 NOT_IN_FILE = {"in_file": False}  # metadata of a field that the reader's caller computes
 PLAIN = {str: "a string", bool: "true or false", int: "an integer", float: "a number"}
 
 
 def key_in_file(name: str) -> dict[str, str]:
-    """Returns the metadata of a field that has another name in the file."""
+    """Returns the metadata of a field that has another name in the file.
+
+    Two fields may share a key, where a word may stand in place of a table: the word goes to the Literal field. It comes
+    second, and its default is None.
+    """
     return {"key": name}
 
 
@@ -40,7 +45,7 @@ def read(path: Path, kind: type[T], /, **computed: Any) -> T:
 def build(kind: type[T], table: dict[str, Any], /, *, where: str, **computed: Any) -> T:
     """Returns the dataclass ``kind`` from a parsed table; see :func:`read`."""
     hints = typing.get_type_hints(kind)
-    fields = {f.metadata.get("key", f.name): f for f in _fields(kind) if f.metadata.get("in_file", True)}
+    fields = {key: _reader(table.get(key), sharing) for key, sharing in _by_key(kind).items()}
     for key in table:
         if key not in fields:
             raise UserError(f'unknown key "{key}".', where=where, hint=suggest(key, fields))
@@ -57,9 +62,9 @@ def build(kind: type[T], table: dict[str, Any], /, *, where: str, **computed: An
 
 def dump(value: Any) -> dict[str, Any]:
     """Returns the table that :func:`build` makes this dataclass of: names as in the file, without what is None."""
-    fields = [field for field in _fields(type(value)) if field.metadata.get("in_file", True)]
-    table = {field.metadata.get("key", field.name): _dump_value(getattr(value, field.name)) for field in fields}
-    return {key: item for key, item in table.items() if item is not None}
+    items = [(_key(field), getattr(value, field.name)) for field in _fields(type(value))]
+    # Of two fields that share a key the later one, unless it is None.
+    return {key: _dump_value(item) for key, item in items if item is not None}
 
 
 def check_references(kind: str, known: Mapping[str, Any], used: Iterable[tuple[str, str]]) -> None:
@@ -88,11 +93,27 @@ def _dump_value(value: Any) -> Any:
     return {key: _dump_value(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def _fields(kind: type) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(kind)
+def _fields(kind: type) -> list[Field]:
+    return [field for field in dataclasses.fields(kind) if field.metadata.get("in_file", True)]
 
 
-def _required(field: dataclasses.Field[Any]) -> bool:
+def _key(field: Field) -> str:
+    return str(field.metadata.get("key", field.name))
+
+
+def _by_key(kind: type) -> dict[str, list[Field]]:
+    keyed: dict[str, list[Field]] = {}
+    for field in _fields(kind):
+        keyed.setdefault(_key(field), []).append(field)
+    return keyed
+
+
+def _reader(value: Any, sharing: list[Field]) -> Field:
+    """The field that a value is for, of those that share its key: a word is for the one that has words."""
+    return sharing[-1] if isinstance(value, str) else sharing[0]
+
+
+def _required(field: Field) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 

@@ -20,7 +20,7 @@ from trilemma.store.record import Record
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 VERBS = (
-    "list", "run", "train", "report", "runs", "show", "compare", "gate", "calibrate", "query", "export",
+    "list", "run", "sweep", "train", "report", "runs", "show", "compare", "gate", "calibrate", "query", "export",
     "history", "score", "stats", "calibrate-metrics", "explain-diff",
 )  # fmt: skip
 CARD = 'name = "{0}"\nfamily = "gan"\ntitle = "The model {0}"\n'
@@ -71,6 +71,14 @@ def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFi
     printed = capsys.readouterr().out
     assert f"Example: trilemma {verb}" in printed
     assert "--root" in printed
+
+
+def test_show_marks_random_weights(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = root / "results" / "runs" / "20260102-000000-bbbbbbbb" / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"cards": {"gan": {"weights": "random"}}}))
+    assert main(["show", "latest", "--all", "--root", str(root)]) == 0
+    shown = capsys.readouterr().err
+    assert "gan (random weights)" in shown and "var (random" not in shown
 
 
 def test_list_as_json(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,7 +143,7 @@ def test_a_misspelt_key_on_a_card_is_one_line_and_exit_code_2(root: Path) -> Non
     assert answer.returncode == 2
     assert answer.stderr == f'error: {card}: unknown key "titel". Did you mean "title"? Known: ' + (
         "compile, control, description, factory, family, knobs, licence, measured, name, network, options, "
-        "parameters, precision, resolution, sweep, title, training, weights.\n"
+        "parameters, parts, precision, published_as, resolution, sweep, title, training, weights.\n"
     )
 
 

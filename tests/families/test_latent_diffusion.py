@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -49,8 +50,6 @@ def test_a_bare_pipeline_folder_is_a_model(folder: Path) -> None:
 
 
 def test_a_folder_without_a_pipeline_is_refused(trained: Callable[[str], Card]) -> None:
-    from dataclasses import replace
-
     with pytest.raises(UserError, match="no diffusers pipeline"):
         load(replace(trained("ldm"), path=trained("gan").path), "cpu")
 
@@ -60,6 +59,48 @@ def test_evaluations_count_steps_and_guidance(pipeline: Pipeline) -> None:
     assert pipeline.evaluations == 2 * 3
     pipeline.generate(PROMPTS, [1, 2], num_inference_steps=3, guidance_scale=2.0)
     assert pipeline.evaluations == 3 * 2 * 3
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("guidance_scale", (1.0, 2.5))
+def test_images_are_those_of_a_plain_loop(folder: Path, pipeline: Pipeline, guidance_scale: float) -> None:
+    """diffusers' parts as they are opened, two passes for guidance, noise from each image's own generator."""
+    from diffusers import DiffusionPipeline
+
+    parts: Any = DiffusionPipeline.from_pretrained(folder)  # type: ignore[no-untyped-call]
+    texts = [parts.encode_prompt(prompts, "cpu", 1, False)[0] for prompts in (PROMPTS, ["", ""])]
+    latents = torch.stack([torch.randn(4, 8, 8, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2)])
+    parts.scheduler.set_timesteps(5)
+    for timestep in parts.scheduler.timesteps:
+        given, empty = (parts.unet(latents, timestep, encoder_hidden_states=text).sample for text in texts)
+        latents = parts.scheduler.step(empty + guidance_scale * (given - empty), timestep, latents).prev_sample
+    plain = parts.vae.decode(latents / parts.vae.config.scaling_factor).sample.clamp(-1, 1) * 127.5 + 127.5
+    images = pipeline.generate(PROMPTS, [1, 2], num_inference_steps=5, guidance_scale=guidance_scale)
+    assert (images - plain).abs().max() < 0.6
+
+
+def test_a_scheduler_is_chosen_by_name(trained: Callable[[str], Card], pipeline: Pipeline) -> None:
+    card = replace(trained("ldm"), options={"scheduler": "UniPCMultistepScheduler"})
+    other = load(card, "cpu")
+    assert type(other.pipeline.scheduler).__name__ == "UniPCMultistepScheduler"
+    assert other.pipeline.scheduler.config.prediction_type == pipeline.pipeline.scheduler.config.prediction_type
+    few = {"num_inference_steps": 4, "guidance_scale": 2.0}
+    assert not torch.equal(other.generate(PROMPTS, [1, 2], **few), pipeline.generate(PROMPTS, [1, 2], **few))
+    assert other.evaluations == 2 * 2 * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("UniPCMultistepSchedular", 'no scheduler "UniPCMultistepSchedular".*UniPCMultistepScheduler'),
+        ("AutoencoderKL", "no scheduler"),
+        ("PNDMScheduler", "cannot sample from this pipeline"),
+        ("FlowMatchEulerDiscreteScheduler", "cannot sample from this pipeline"),
+    ],
+)
+def test_an_impossible_scheduler_is_refused(trained: Callable[[str], Card], name: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        load(replace(trained("ldm"), options={"scheduler": name}), "cpu")
 
 
 def test_a_trace_has_one_frame_per_step(pipeline: Pipeline) -> None:

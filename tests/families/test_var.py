@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trilemma.card import Card
+from trilemma.families.var.blocks import Block
 from trilemma.families.var.model import Var
 from trilemma.families.var.quantizer import MultiScaleQuantizer
-from trilemma.families.var.transformer import Block, VarTransformer, VarTransformerNetwork
+from trilemma.families.var.transformer import Sampling, VarTransformer, VarTransformerNetwork
 from trilemma.registry import load
 
 SCALES = (1, 2, 3, 4)
@@ -104,7 +105,7 @@ def test_a_block_starts_near_the_identity(shared_ada: bool) -> None:
     assert (spread[2:] > 0.02).all()
     if not shared_ada:
         x = torch.randn(3, TOKENS, WIDTH)
-        torch.testing.assert_close(block(x, torch.randn(3, WIDTH), None, None), x, atol=1e-3, rtol=0)
+        torch.testing.assert_close(block(x, block.modulation(torch.randn(3, WIDTH)), None, None), x, atol=1e-3, rtol=0)
 
 
 def test_buffers_hold_what_the_official_ones_hold() -> None:
@@ -146,8 +147,8 @@ def test_decoding_the_indices_gives_the_sum_that_encoding_saw(quantizer: MultiSc
     steps = list(quantizer.encode(latent))
     indices = [index for _, index, _ in steps]
     assert [index.shape[1] for index in indices] == [side**2 for side in SCALES]
-    for count, (_, _, total) in enumerate(steps, start=1):
-        torch.testing.assert_close(quantizer.decode(indices[:count]), total)
+    for decoded, (_, _, total) in zip(quantizer.sums(indices), steps, strict=True):
+        torch.testing.assert_close(decoded, total)
 
 
 def test_each_scale_quantises_what_the_coarser_ones_left(quantizer: MultiScaleQuantizer) -> None:
@@ -163,14 +164,14 @@ def test_each_scale_quantises_what_the_coarser_ones_left(quantizer: MultiScaleQu
 def test_teacher_inputs_are_the_shrunk_sums(quantizer: MultiScaleQuantizer) -> None:
     indices = [index for _, index, _ in quantizer.encode(torch.randn(2, CODE_WIDTH, 4, 4))]
     parts = quantizer.teacher_inputs(indices).split([side**2 for side in SCALES[1:]], dim=1)
-    for count, (side, part) in enumerate(zip(SCALES[1:], parts, strict=True), start=1):
-        expected = F.adaptive_avg_pool2d(quantizer.decode(indices[:count]), side).flatten(2).transpose(1, 2)
+    for side, part, total in zip(SCALES[1:], parts, list(quantizer.sums(indices))[:-1], strict=True):
+        expected = F.adaptive_avg_pool2d(total, side).flatten(2).transpose(1, 2)
         torch.testing.assert_close(part, expected)
 
 
-def stepwise(transformer: VarTransformer, condition: Tensor, inputs: Sequence[Tensor]) -> Tensor:
-    caches = transformer.start(len(condition))
-    return torch.cat([transformer.step(condition, part, caches) for part in (None, *inputs)], 1)
+def stepwise(transformer: VarTransformer, given: Tensor, inputs: Sequence[Tensor]) -> Tensor:
+    sampling = Sampling(transformer, given)
+    return torch.cat([transformer.step(sampling, part) for part in (None, *inputs)], 1)
 
 
 @pytest.mark.parametrize("shared_ada", (False, True))
@@ -183,7 +184,7 @@ def test_cached_steps_equal_teacher_forcing(classes: int, shared_ada: bool) -> N
     inputs = torch.randn(3, TOKENS - 1, CODE_WIDTH)
     whole = transformer(condition, inputs)
     parts = inputs.split([side**2 for side in SCALES[1:]], dim=1)
-    torch.testing.assert_close(stepwise(transformer, condition, parts), whole, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(stepwise(transformer, given, parts), whole, atol=1e-4, rtol=1e-4)
     changed = inputs.clone()
     changed[:, -1] += 1  # a token of the last scale
     assert torch.equal(transformer(condition, changed)[:, : -(SCALES[-1] ** 2)], whole[:, : -(SCALES[-1] ** 2)])
@@ -200,8 +201,9 @@ def var(trained: Callable[[str], Card]) -> Var:
 def test_greedy_sampling_is_consistent_with_teacher_forcing(var: Var) -> None:
     """Each drawn token is the likeliest that the whole network, fed with all drawn tokens, predicts."""
     prompts = ["a red star on green dots", ""]
-    indices = var._sample(prompts, [1, 2], {"guidance_scale": 1.0, "temperature": 0.0})
-    condition = var.transformer.condition(var.text(prompts).pooled_BD)
+    knobs = {"guidance_scale": 1.0, "temperature": 0.0}
+    indices = [index for index, _ in var._sample(var._scales, prompts, [1, 2], knobs)]
+    condition = var.transformer.condition(var.condition(prompts, 1.0)[0])
     logits = var.transformer(condition, var.tokenizer.quantize.teacher_inputs(indices))
     chosen = logits.gather(2, torch.cat(indices, 1)[..., None])[..., 0]
     torch.testing.assert_close(chosen, logits.amax(2), atol=1e-5, rtol=1e-4)

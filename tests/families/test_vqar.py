@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from trilemma.card import Card
-from trilemma.families.vqar import CachedPrior, Prior, Vqar, VqarNetwork, load
+from trilemma.families.cached_prior import CachedPrior, advance, draw_tokens
+from trilemma.families.sampling import sample_categorical
+from trilemma.families.vqar import Prior, Vqar, VqarNetwork, load
 
 NETWORK = VqarNetwork(levels=(4, 4, 4), layers=3, heads=4, width=32)
 TEXT = 16
@@ -45,8 +47,8 @@ def uncached_greedy(prior: Prior, text_BD: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def cached_greedy(prior: Prior, text_BD: Tensor) -> tuple[Tensor, Tensor]:
-    cached = CachedPrior(prior, len(text_BD))
-    seen = [cached.start(text_BD)]
+    cached = CachedPrior(prior.gpt, prior.tokens, len(text_BD))
+    seen = [cached.start(prior.text(text_BD))]
     while len(seen) < prior.tokens:
         seen.append(cached.step(seen[-1].argmax(-1)))
     logits = torch.stack(seen, 1)
@@ -77,13 +79,63 @@ def test_teacher_forcing_predicts_each_token_from_those_before_it(prior: Prior) 
 
 @torch.no_grad()
 def test_the_cache_is_allocated_once(prior: Prior) -> None:
-    cached = CachedPrior(prior, 2)
-    address, shape = cached.cache_N2BHTC.data_ptr(), cached.cache_N2BHTC.shape
-    cached.start(torch.randn(2, TEXT))
+    cached = CachedPrior(prior.gpt, prior.tokens, 2)
+    address, shape = cached.cache_N2BHTc.data_ptr(), cached.cache_N2BHTc.shape
+    cached.start(prior.text(torch.randn(2, TEXT)))
     for _ in range(5):
         cached.step(torch.tensor([1, 2]))
-    assert (cached.cache_N2BHTC.data_ptr(), cached.cache_N2BHTC.shape) == (address, shape)
+    assert (cached.cache_N2BHTc.data_ptr(), cached.cache_N2BHTc.shape) == (address, shape)
     assert cached.position == 6
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("guidance_scale", (None, 2.5))
+def test_drawn_tokens_are_those_of_the_plain_loop(prior: Prior, guidance_scale: float | None) -> None:
+    """No cache, and two passes in place of one that is twice as large."""
+    torch.manual_seed(5)
+    given, empty = torch.randn(4, TEXT), torch.randn(1, TEXT).expand(4, -1)
+    uniform = torch.rand(4, prior.tokens, dtype=torch.float64)
+    plain = torch.zeros(4, 0, dtype=torch.long)
+    for step in range(prior.tokens):
+        logits = prior(given, plain)[:, -1]
+        if guidance_scale is not None:
+            without = prior(empty, plain)[:, -1]
+            logits = without + guidance_scale * (logits - without)
+        drawn = sample_categorical(logits, uniform[:, step], temperature=3.0, top_k=30, top_p=0.9)
+        plain = torch.cat([plain, drawn[:, None]], 1)
+    text = given if guidance_scale is None else torch.cat([given, empty])
+    sampling = {"temperature": 3.0, "top_k": 30, "top_p": 0.9}
+    fast = draw_tokens(prior.gpt, prior.text(text), uniform, guidance_scale=guidance_scale, **sampling)
+    assert torch.equal(fast, plain)
+
+
+@torch.no_grad()
+def test_projections_are_joined_without_holding_them_twice() -> None:
+    built = sharpened(Prior(NETWORK, TEXT).eval().requires_grad_(False))
+    before = {name: value.clone() for name, value in built.state_dict().items()}
+    CachedPrior(built.gpt, built.tokens, 1)
+    assert all(torch.equal(value, before[name]) for name, value in built.state_dict().items())
+    attention = built.gpt.blocks[0].attn
+    thirds = [part.weight for part in (attention.query, attention.key, attention.value)]
+    assert len({third.untyped_storage().data_ptr() for third in thirds}) == 1
+    address = thirds[0].data_ptr()
+    CachedPrior(built.gpt, built.tokens, 1)
+    assert attention.query.weight.data_ptr() == address
+    built.double()  # pulls them apart
+    text = torch.randn(2, TEXT, dtype=torch.float64)
+    torch.testing.assert_close(cached_greedy(built, text)[1], uncached_greedy(built, text)[1])
+
+
+@torch.no_grad()
+def test_a_compiled_block_is_the_block(prior: Prior) -> None:
+    """What torch.compile sees, without a compiler behind it; the growing cache must not compile for each token."""
+    torch._dynamo.reset()
+    graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    traced = torch.compile(advance, backend="eager")
+    embedding, uniform = prior.text(torch.randn(3, TEXT)), torch.rand(3, prior.tokens, dtype=torch.float64)
+    compiled = draw_tokens(prior.gpt, embedding, uniform, guidance_scale=None, advance=traced)
+    assert torch.equal(compiled, draw_tokens(prior.gpt, embedding, uniform, guidance_scale=None))
+    assert 0 < torch._dynamo.utils.counters["stats"]["unique_graphs"] - graphs <= 3
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ import pytest
 from trilemma.card import Card
 from trilemma.errors import UserError
 from trilemma.protocol import Protocol
+from trilemma.runner.busy import Snapshot
 from trilemma.store.tables import TIMINGS, write_rows
 from trilemma.tracking import processes
-from trilemma.tracking.busy import Snapshot
 from trilemma.tracking.case import Case, case_of
 from trilemma.tracking.processes import time_process, time_processes
 from trilemma.tracking.side import other_side, own_side

@@ -10,10 +10,12 @@ from trilemma.metrics.catalog import METRICS, metric
 
 NAMES = (
     "fd_scenes kid inception_score precision recall density coverage coverage_unconditional coverage_within_prompts "
-    "clip_score prompt_accuracy residual off_manifold modes mode_tv mode_kl spread_x spread_y spread_size spread_angle "
+    "precision_within_prompts clip_score prompt_accuracy residual off_manifold modes mode_tv mode_kl "
+    "spread_x spread_y spread_size spread_angle "
     "spread_tint spread_phase within_prompt_spread copy_rate fid is_inception images_per_second latency_batch1 "
     "load_seconds first_call_seconds peak_memory evaluations_per_image flops_per_image parameters score_quality "
-    "score_diversity score_speed score_speed_batch1"
+    "score_diversity score_speed score_speed_batch1 latency_p90 latency_p99 compile_seconds seconds_text "
+    "seconds_sample seconds_decode peak_memory_reserved mfu joules_per_image"
 ).split()
 
 

@@ -20,8 +20,8 @@ def test_only_counters_may_have_no_margin() -> None:
     assert all(GATING[name].scale == "counter" for name in without)
 
 
-def test_times_are_compared_by_their_ratio_and_nothing_else_is() -> None:
-    times = {name for name, metric in METRICS.items() if metric.unit in ("s", "images/s")}
+def test_times_and_what_follows_from_them_are_compared_by_their_ratio_and_nothing_else_is() -> None:
+    times = {name for name, metric in METRICS.items() if metric.unit in ("s", "images/s", "J")} | {"mfu"}
     assert {name for name, rule in GATING.items() if rule.scale == "log_ratio"} == times
 
 

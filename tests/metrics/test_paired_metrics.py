@@ -9,7 +9,7 @@ from trilemma.metrics.frechet import frechet_distance, moments
 from trilemma.metrics.inception_score import inception_score_of_logits
 from trilemma.metrics.kernel import kernel_distance
 from trilemma.metrics.modes import count_modes, mode_tv
-from trilemma.metrics.prdc import NAMES, coverage_within, prdc
+from trilemma.metrics.prdc import NAMES, coverage_within, prdc, precision_within
 from trilemma.metrics.scores import diversity_score, quality_score
 from trilemma.metrics.spread import factor_spread, within_prompt_spread
 from trilemma.statistics.estimate import Estimate
@@ -44,6 +44,7 @@ METRICS: dict[str, Callable[[np.ndarray], Estimate]] = {
     "kid": lambda x: kernel_distance(x, REAL),
     "inception_score": lambda x: inception_score_of_logits(3 * x),
     "coverage_within": lambda x: coverage_within(x, NAMES_N, REAL[:N], NAMES_N, k=3),
+    "precision_within": lambda x: precision_within(x, NAMES_N, REAL[:N], NAMES_N, k=3),
     "spread": spread,
     "mode_tv": tv,
     "score_quality": quality,

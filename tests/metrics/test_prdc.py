@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from trilemma.errors import UserError
 from trilemma.metrics.lower_bounds import Tile
-from trilemma.metrics.prdc import NAMES, Prdc, coverage_within, expected_coverage, prdc, prdc_sweep
+from trilemma.metrics.prdc import NAMES, Prdc, coverage_within, expected_coverage, prdc, prdc_sweep, precision_within
 from trilemma.statistics.jackknife import group_labels
 from trilemma.statistics.standard_error import jackknife_se
 
@@ -154,6 +154,19 @@ def test_little_data_is_skipped() -> None:
     few = prdc(x[:39], x).recall
     assert few.status == "skipped" and few.reason is not None and "40" in few.reason
     assert prdc(x, x, clusters=np.arange(60) // 10).coverage.status == "skipped"
+
+
+def test_precision_within_groups_sees_what_belongs_to_another_group() -> None:
+    rng = np.random.default_rng(1)
+    groups = np.repeat(np.arange(6), 12)
+    centres = 50 * np.arange(6)[groups][:, None]
+    real, own = (rng.normal(size=(72, 2)) + centres for _ in range(2))
+    swapped = np.where(np.arange(72)[:, None] % 4 == 0, np.roll(own, 12, axis=0), own)
+    alone, mixed = (precision_within(x, groups, real, groups) for x in (own, swapped))
+    by_hand = [prdc(own[g], real[g], k=5, groups=2).precision.value for g in np.split(np.arange(72), 6)]
+    assert alone.value == pytest.approx(np.mean(by_hand)) and alone.value > 0.9
+    assert mixed.value == pytest.approx(0.75 * alone.value, abs=0.06)
+    assert prdc(swapped, real, k=5).precision.value > 0.9
 
 
 def test_coverage_within_groups_is_the_mean_over_groups() -> None:

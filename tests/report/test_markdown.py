@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from trilemma.report.markdown import escape, grid, markdown
+from trilemma.report.page import html
 from trilemma.report.record import load
 
 
@@ -40,6 +43,16 @@ def test_text_cannot_leave_its_cell() -> None:
     evil = "a | b\n<script> & `x` [y](z)"
     assert grid(["A"], [[evil]]).count("\n") == 2
     assert escape(evil) == r"a \| b \<script\> &amp; \`x\` \[y\](z)"
+
+
+def test_random_weights_are_told_with_the_name(make_run: Callable[..., Path]) -> None:
+    folder = make_run()
+    record = json.loads((folder / "run.json").read_text())
+    record["cards"]["var"]["weights"] = "random"
+    (folder / "run.json").write_text(json.dumps(record))
+    told, page = markdown(load(folder)), html(load(folder))
+    assert "| var (random weights) | 7.40" in told and "| gan | " in told
+    assert page.count('<span class="tag">random weights</span>') >= 3
 
 
 def test_errors_and_stamps_are_told(text: str) -> None:

@@ -16,7 +16,8 @@ title = "A small protocol"
 resolution = 32
 batch_size = 16
 metrics = ["fd_scenes", "kid", "precision", "coverage", "clip_score", "prompt_accuracy", "residual", "off_manifold",
-    "coverage_unconditional", "coverage_within_prompts", "modes", "mode_tv", "within_prompt_spread", "copy_rate", "fid"]
+    "coverage_unconditional", "precision_within_prompts", "coverage_within_prompts",
+    "modes", "mode_tv", "within_prompt_spread", "copy_rate", "fid"]
 [[sets]]
 name = "prompted"
 prompts = "captions"

@@ -91,6 +91,17 @@ def test_nothing_is_made_twice(interrupted: tuple[Path, str]) -> None:
     assert changes == 3  # each attempt goes on where the one before it was left
 
 
+def test_the_time_that_it_took_is_that_of_all_attempts(interrupted: tuple[Path, str]) -> None:
+    run = Run(interrupted[0])
+    drawing, samples = run.record.models["slow"]["drawing"], run.samples("slow")
+    spans = samples.groupby("attempt").agg({"t_start": "min", "t_measured": "max"})
+    within = spans["t_measured"] - spans["t_start"]
+    assert drawing["attempts"] == 3
+    assert within.sum() < drawing["wall_seconds"] < spans["t_measured"].max() - spans["t_start"].min()
+    batches = samples.drop_duplicates(["set", "batch"])
+    assert drawing["generate_seconds"] == pytest.approx((batches["t_end"] - batches["t_start"]).sum())
+
+
 def test_the_digests_are_those_of_an_undisturbed_run(
     interrupted: tuple[Path, str], root: Path, cache: Path, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import string
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from trilemma.card import Card, check_name, load_card
+from trilemma.card import Card, Part, check_name, load_card, marked
 from trilemma.errors import UserError
-from trilemma.strict_toml import build
+from trilemma.strict_toml import build, dump
 
 KEYS = ["name", "family", "title", "description", "licence", "control", "resolution", "parameters", "knobs", "weights"]
 
@@ -37,7 +38,7 @@ def test_a_card_is_read_from_its_folder(tmp_path: Path) -> None:
 def test_a_misspelt_key_is_named_with_the_right_one(key: str, chance: random.Random) -> None:
     position = chance.randrange(len(key))
     wrong = key[:position] + chance.choice(string.ascii_lowercase) + key[position + 1 :]
-    assume(wrong not in KEYS + ["network", "options", "training", "measured", "factory"])
+    assume(wrong not in KEYS + ["network", "options", "training", "measured", "factory", "parts"])
     with pytest.raises(UserError, match=rf'card\.toml: unknown key "{wrong}"\. Did you mean') as raised:
         build(Card, {"name": "a", "family": "gan", wrong: 1}, where="card.toml", path=Path())
     assert f'Did you mean "{key}"' in str(raised.value) or wrong[:1] != key[:1] or len(key) < 6
@@ -79,6 +80,35 @@ def test_weights_are_verified(tmp_path: Path) -> None:
         card.verify()
     with pytest.raises(UserError, match="lists no weights"):
         card.weight("other")
+
+
+RANDOM = 'name = "a"\nfamily = "var"\nweights = "random"\n[[parts]]\nname = "net"\nparameters = 3\nsource = "S"\n'
+
+
+def test_weights_may_be_random_in_place_of_the_table(tmp_path: Path) -> None:
+    card = load_card(write(tmp_path, RANDOM))
+    assert card.random_weights and card.weights_sha256 == {}
+    assert card.parts == (Part(name="net", parameters=3, source="S"),)
+    card.verify()
+    assert build(Card, dump(card), where="job", path=card.path) == card
+    plain = replace(card, weights=None)
+    assert not plain.random_weights and plain.revision != card.revision
+    assert replace(card, name="b").revision != card.revision  # the name is the seed
+    assert replace(card, name="a@bf16").random_weights and replace(card, parts=()).revision == card.revision
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [('"randm"', "'randm' is not possible here. Did you mean \"random\""), ("3", "must be a table, got 3")],
+)
+def test_other_words_for_weights_are_refused(tmp_path: Path, value: str, message: str) -> None:
+    with pytest.raises(UserError, match=f"weights: {re.escape(message)}"):
+        load_card(write(tmp_path, f'name = "a"\nfamily = "var"\nweights = {value}\n'))
+
+
+def test_a_name_is_marked_where_the_weights_are_random() -> None:
+    assert marked("a", {"weights": "random"}) == "a (random weights)"
+    assert marked("a", {"weights": {"w": "0"}}) == marked("a", {}) == "a"
 
 
 def test_the_revision_sees_what_changes_pixels_and_nothing_else() -> None:

@@ -22,7 +22,9 @@ from trilemma.cli.run import run
 from trilemma.cli.runs import runs
 from trilemma.cli.score import score
 from trilemma.cli.show import show
+from trilemma.cli.speed import speed
 from trilemma.cli.stats import stats
+from trilemma.cli.sweep import sweep
 from trilemma.cli.train import train
 
 app = typer.Typer(
@@ -51,6 +53,8 @@ def _options(
 
 app.command("list")(list_)
 app.command("run")(run)
+app.command("speed")(speed)
+app.command("sweep")(sweep)
 app.command("train")(train)
 app.command("report")(report)
 app.command("runs")(runs)

@@ -92,7 +92,7 @@ def _measure(plan: Plan, *, quiet: bool) -> tuple[Path, Calibration]:
 def _tell(path: Path, found: Calibration, *, json: bool) -> None:
     from dataclasses import asdict
 
-    from trilemma.tracking.busy import BUSY_CORES
+    from trilemma.runner.busy import BUSY_CORES
 
     if json:
         print_json({"path": str(path), **asdict(found)})

@@ -119,14 +119,14 @@ def chosen_scenarios(text: str | None) -> list[Scenario]:
 
 def chosen_models(text: str | None, protocol: Protocol, root: Path | None) -> list[Card]:
     """Returns the cards of ``--models``; without it, the protocol's models that are no controls."""
-    from trilemma.registry import cards, select
+    from trilemma.registry import competing, refuse_random, select
     from trilemma.workspace import find_workspace
 
     workspace = find_workspace(root)
-    if text is not None:
-        return select([name.strip() for name in text.split(",") if name.strip()], workspace)
-    found = select(protocol.models or list(cards(workspace)), workspace)
-    return [card for card in found if not card.control]
+    named = [name.strip() for name in text.split(",") if name.strip()] if text is not None else None
+    found = select((protocol.models or competing(workspace)) if named is None else named, workspace)
+    refuse_random(found)
+    return [card for card in found if named is not None or not card.control]
 
 
 def _measure(checkout: Path, wish: Wish) -> list[TimingComparison]:

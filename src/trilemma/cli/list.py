@@ -39,7 +39,8 @@ def list_(root: Root = None, json: Json = False) -> None:
         )
         return
     console = people()
-    console.print(_table("Models", ("name", "family", "title"), [_model(card) for card in models.values()]))
+    rows = [_model(card) | {"takes part in": _takes_part_in(card)} for card in models.values()]
+    console.print(_table("Models", ("name", "family", "title", "takes part in"), rows))
     console.print(_table("Protocols", ("name", "title", "images"), [_protocol(p) for p in benchmarks.values()]))
     console.print(_table("Metrics", ("name", "better", "axis", "description"), [_metric(m) for m in METRICS.values()]))
     presets = [row | {"metrics": ", ".join(row["metrics"])} for row in map(_preset, PRESETS.values())]
@@ -48,7 +49,12 @@ def list_(root: Root = None, json: Json = False) -> None:
 
 def _model(card: Card) -> dict[str, Any]:
     described = {"name": card.name, "family": card.family or card.factory, "title": card.title}
-    return described | {"control": card.control, "resolution": card.resolution, "licence": card.licence}
+    marks = {"control": card.control, "random_weights": card.random_weights}
+    return described | marks | {"resolution": card.resolution, "licence": card.licence}
+
+
+def _takes_part_in(card: Card) -> str:
+    return "speed only (random weights)" if card.random_weights else "everything"
 
 
 def _protocol(protocol: Protocol) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def run(
     Example: trilemma run scenes --models gan,var --samples 256 --seed 1
     """
     request = _request(protocol, models, samples, seed, device, out, root)
-    finished = _measure(request, quiet=quiet)
+    finished = measure(request, quiet=quiet)
     if csv is not None:
         from trilemma.cli.table import write_csv
 
@@ -63,7 +63,7 @@ def _request(
     root: Path | None,
 ) -> Request:
     from trilemma.claims.stated import load_claims
-    from trilemma.registry import cards, find_protocol, select
+    from trilemma.registry import competing, find_protocol, select
     from trilemma.runner.run import Request
     from trilemma.workspace import cache_folder, find_workspace
 
@@ -73,7 +73,7 @@ def _request(
     names = [name.strip() for name in models.split(",") if name.strip()] if models is not None else wanted.models
     return Request(
         protocol=wanted,
-        cards=tuple(select(names or list(cards(workspace)), workspace)),
+        cards=tuple(select(names or competing(workspace), workspace)),
         runs=out.expanduser().resolve() if out is not None else workspace.runs,
         cache=cache_folder(),
         samples=samples,
@@ -83,7 +83,8 @@ def _request(
     )
 
 
-def _measure(request: Request, *, quiet: bool) -> Run:
+def measure(request: Request, *, quiet: bool) -> Run:
+    """Does a run with bars for people; its failure and Ctrl-C end the command with their exit codes."""
     from trilemma.runner.display import Display
     from trilemma.runner.run import ReferenceFailed, run_benchmark
 

@@ -74,6 +74,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         return (row["run_id"], *[MISSING] * 2, DAMAGED, *[MISSING] * 4)
     created = str(row["created"])[:19].replace("T", " ")
     images = f"{row['images_done']:,} of {row['images_planned']:,}{' (partial)' if row['partial'] else ''}"
+    images = images if row["images_planned"] else MISSING
     seconds = MISSING if row["seconds"] is None else f"{row['seconds']:,.0f}"
     commit = str(row["git"] or MISSING)[:8] + ("*" if row["dirty"] else "")
     protocol, models = str(row["protocol"] or MISSING), ", ".join(row["models"])

@@ -29,7 +29,11 @@ BESIDE = {
 
 
 def summary_table(run: Run) -> Table:
-    """Returns the scores, or every number of a run whose protocol gives none."""
+    """Returns the scores, the times of the verb ``speed``, or every number of another run without scores."""
+    from trilemma.cli.speed_table import is_speed, speed_table
+
+    if is_speed(run):
+        return speed_table(run)
     scored = any(row.metric in SCORES for row in run.rows)
     return score_table(run) if scored else metric_table(run)
 
@@ -50,7 +54,7 @@ def score_table(run: Run) -> Table:
         table.add_column(heading, justify="right")
     for model in run.models:
         cells = [_cell(run.row(model, metric)) for metric in SCORES]
-        table.add_row(model, *cells, *[_cell(run.row(model, metric), error=False) for metric in BESIDE])
+        table.add_row(run.label(model), *cells, *[_cell(run.row(model, metric), error=False) for metric in BESIDE])
     return table
 
 
@@ -61,7 +65,7 @@ def metric_table(run: Run) -> Table:
     table = Table(title="All metrics", title_justify="left")
     table.add_column("metric")
     for model in run.models:
-        table.add_column(model, justify="right")
+        table.add_column(run.label(model), justify="right")
     for metric in dict.fromkeys(row.metric for row in run.rows):
         table.add_row(metric, *[_cell(run.row(model, metric)) for model in run.models])
     return table

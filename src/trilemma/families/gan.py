@@ -20,9 +20,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trilemma.card import Precision
+from trilemma.families.preparing import cast, channels_last, compile_in_place
 from trilemma.families.text import TextEncoder
 from trilemma.families.weights import count_parameters, load_weights, network_from, to_uint8
 from trilemma.generator import GeneratorInfo, Knob, SampleStreams, check_batch, resolve_knobs
+from trilemma.stages import SAMPLE, TEXT, stage
 
 if TYPE_CHECKING:
     from trilemma.card import Card
@@ -104,9 +107,9 @@ class GeneratorNetwork(nn.Module):
         """Returns float images ``(B, 3, R, R)`` of standard normal latents and text embeddings of any length."""
         code = self.mapping(torch.cat([z_BZ, F.normalize(text_BD, dim=-1) * math.sqrt(text_BD.shape[-1])], 1))
         x = self.stages[0](_styled(self.basis[None], self.styles[0](code)))
-        for shrink, style, stage in zip(self.shrink, list(self.styles)[1:], list(self.stages)[1:], strict=True):
+        for shrink, style, blocks in zip(self.shrink, list(self.styles)[1:], list(self.stages)[1:], strict=True):
             x = F.interpolate(shrink(x), scale_factor=2, mode="bilinear", align_corners=False)
-            x = stage(_styled(x, style(code)))
+            x = blocks(_styled(x, style(code)))
         return F.pixel_shuffle(self.to_rgb(x), self.patch)
 
 
@@ -136,8 +139,8 @@ class Discriminator(nn.Module):
     def features(self, image_B3HW: Tensor) -> Tensor:
         """Returns ``(B, C)``: all of the network that does not see the text."""
         x = self.stages[0](self.from_rgb(F.pixel_unshuffle(image_B3HW, self.patch)))
-        for grow, stage in zip(self.grow, list(self.stages)[1:], strict=True):
-            x = stage(grow(F.avg_pool2d(x, 2)))
+        for grow, blocks in zip(self.grow, list(self.stages)[1:], strict=True):
+            x = blocks(grow(F.avg_pool2d(x, 2)))
         return F.leaky_relu(self.gather(x).flatten(1), 0.2)
 
     def judge(self, features_BC: Tensor, text_BD: Tensor) -> Tensor:
@@ -162,26 +165,35 @@ class Gan:
         self.network = GeneratorNetwork(network, self.text.width).eval().requires_grad_(False)
         load_weights(self.network, card.path / "generator.safetensors")
         self.network.to(device)
+        channels_last([self.network])
         self.latent = network.latent
         self.evaluations = 0
         self.info = GeneratorInfo(
             name=card.name, family="gan", resolution=network.resolution, knobs=KNOBS,
-            parameters=count_parameters(self.network, self.text),
+            parameters=count_parameters(self.network, self.text), capabilities=frozenset({"bf16", "fp16", "compile"}),
         )  # fmt: skip
+
+    def prepare(self, *, precision: Precision, compiled: bool) -> None:
+        """See :class:`trilemma.generator.Preparable`."""
+        cast([self.text, self.network], precision)
+        if compiled:
+            compile_in_place([self.text.tower, self.network])
 
     @torch.no_grad()
     def generate(self, prompts: Sequence[str], seeds: Sequence[int], **knobs: float) -> Tensor:
         """See :class:`trilemma.generator.Generator`."""
         check_batch(prompts, seeds)
         settings = resolve_knobs(self.info.knobs, knobs)
-        device = self.network.basis.device
-        streams = SampleStreams(seeds)
-        z_BZ = (streams.normal(self.latent) * settings["truncation"]).to(device)
-        component_B = (streams.uniform(1)[:, 0] * len(self.network.components)).long().to(device)
-        empty_B1 = torch.tensor([prompt == "" for prompt in prompts], device=device)[:, None]
-        text_BD = torch.where(empty_B1, self.network.components[component_B], self.text(prompts).pooled_BD)
-        self.evaluations += len(prompts)
-        return to_uint8(self.network(z_BZ, text_BD))
+        with stage(TEXT):
+            text_BD = self.text.pooled(prompts)
+        with stage(SAMPLE):
+            streams = SampleStreams(seeds)
+            z_BZ = (streams.normal(self.latent) * settings["truncation"]).to(text_BD)
+            component_B = (streams.uniform(1)[:, 0] * len(self.network.components)).long().to(text_BD.device)
+            empty_B1 = torch.tensor([prompt == "" for prompt in prompts], device=text_BD.device)[:, None]
+            text_BD = torch.where(empty_B1, self.network.components[component_B], text_BD)
+            self.evaluations += len(prompts)
+            return to_uint8(self.network(z_BZ, text_BD))
 
 
 def load(card: Card, device: str) -> Gan:

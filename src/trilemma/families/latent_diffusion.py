@@ -1,22 +1,31 @@
 """Any text-to-image pipeline folder that diffusers opens (``model_index.json`` beside its parts).
 
-The adapter knows the pipeline's public interface alone: prompts, one generator per image, steps and guidance.
+The adapter knows the pipeline's public interface alone: prompts, one generator per image, steps and guidance, which
+the pipeline runs as one batch of twice the size. A card's ``options.scheduler`` names another of diffusers' schedulers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from trilemma.card import Precision
 from trilemma.errors import UserError
+from trilemma.families.preparing import DTYPES, cast, channels_last, compile_in_place
+from trilemma.families.random_pipeline import random_pipeline
+from trilemma.families.schedulers import with_scheduler
 from trilemma.families.weights import count_parameters
 from trilemma.generator import GeneratorInfo, Knob, SampleStreams, check_batch, resolve_knobs
+from trilemma.stages import DECODE, SAMPLE, TEXT, stage
 
 if TYPE_CHECKING:
     from trilemma.card import Card
+
+T = TypeVar("T")
 
 KNOBS = (
     Knob(
@@ -33,15 +42,32 @@ class Pipeline:
     """The registered model: one evaluation of the denoiser per step, two with guidance."""
 
     def __init__(self, card: Card, device: str) -> None:
-        self.pipeline = _open(card).to(device)
+        self.pipeline = random_pipeline(card, device) if card.random_weights else _open(card).to(device)
         self.pipeline.set_progress_bar_config(disable=True)
+        if (scheduler := card.options.get("scheduler")) is not None:
+            self.pipeline.scheduler = with_scheduler(self.pipeline, scheduler, f"{card.path}: options.scheduler")
         self.denoiser = getattr(self.pipeline, "unet", None) or self.pipeline.transformer
         self.denoiser.register_forward_pre_hook(self._count, with_kwargs=True)
+        channels_last(self._networks())
+        self.dtype = torch.float32
         self.evaluations = 0
+        # Only of a UNet's pipeline is it known what shape its noise has, which is to be drawn in float32.
+        halves = {"bf16", "fp16"} if hasattr(self.pipeline, "unet") else set()
         self.info = GeneratorInfo(
             name=card.name, family="diffusers", resolution=card.resolution, knobs=KNOBS,
-            parameters=_sampled_parameters(self.pipeline), capabilities=frozenset({"trace"}),
+            parameters=_sampled_parameters(self.pipeline), capabilities=frozenset({"trace", "compile"} | halves),
         )  # fmt: skip
+        self._mark_stages()
+
+    def prepare(self, *, precision: Precision, compiled: bool) -> None:
+        """See :class:`trilemma.generator.Preparable`."""
+        cast(self._networks(), precision)
+        self.dtype = DTYPES[precision]
+        if compiled:
+            del self.denoiser.forward  # what marks the stage stays outside of what is compiled
+            text = [getattr(self.pipeline, name) for name in self.pipeline.components if name.startswith("text_enc")]
+            compile_in_place([self.denoiser, self.pipeline.vae.decoder, *text])
+            self.denoiser.forward = _staged(SAMPLE, self.denoiser.forward)
 
     @torch.no_grad()
     def generate(self, prompts: Sequence[str], seeds: Sequence[int], **knobs: float) -> Tensor:
@@ -65,12 +91,38 @@ class Pipeline:
         settings = resolve_knobs(self.info.knobs, knobs)
         if not any(prompts):
             settings["guidance_scale"] = 1.0  # without a prompt both passes are the same
-        size = self.info.resolution
+        if settings["guidance_scale"] > 1.0 and self._has_one_encoder:
+            options["negative_prompt_embeds"] = self.empty_1LD.expand(len(prompts), -1, -1)
+        streams, size = SampleStreams(seeds), self.info.resolution
+        if self.dtype != torch.float32:  # drawn in a short type, noise would be of few values
+            side = size // self.pipeline.vae_scale_factor
+            options["latents"] = streams.normal(self.denoiser.config.in_channels, side, side).to(self.dtype)
         output = self.pipeline(
-            list(prompts), generator=SampleStreams(seeds).generators, height=size, width=size, **settings, **options
+            list(prompts), generator=streams.generators, height=size, width=size, **settings, **options
         )
         images: Tensor = output.images
         return images
+
+    @property
+    def _has_one_encoder(self) -> bool:
+        return type(self.pipeline).__name__ == "StableDiffusionPipeline"
+
+    @cached_property
+    def empty_1LD(self) -> Tensor:
+        """The text states of the empty prompt, which every guided image is held against."""
+        with torch.inference_mode(False), torch.no_grad():
+            states: Tensor = self.pipeline.encode_prompt([""], self.pipeline.device, 1, False)[0]
+        return states
+
+    def _networks(self) -> list[nn.Module]:
+        return [part for part in self.pipeline.components.values() if isinstance(part, nn.Module)]
+
+    def _mark_stages(self) -> None:
+        pipeline = self.pipeline
+        pipeline.encode_prompt = _staged(TEXT, pipeline.encode_prompt)
+        self.denoiser.forward = _staged(SAMPLE, self.denoiser.forward)
+        pipeline.scheduler.step = _staged(SAMPLE, pipeline.scheduler.step)
+        pipeline.vae.decode = _staged(DECODE, pipeline.vae.decode)
 
     def _decode(self, latents: Tensor) -> Tensor:
         image = self.pipeline.vae.decode(latents / self.pipeline.vae.config.scaling_factor).sample
@@ -79,6 +131,17 @@ class Pipeline:
     def _count(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         sample = args[0] if args else kwargs["sample"]
         self.evaluations += len(sample)
+
+
+def _staged(name: str, function: Callable[..., T]) -> Callable[..., T]:
+    """The signature stays visible: pipelines look at it to see what a scheduler takes."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> T:
+        with stage(name):
+            return function(*args, **kwargs)
+
+    return call
 
 
 def load(card: Card, device: str) -> Pipeline:

@@ -15,9 +15,9 @@ def embed_for_guidance(text: TextEncoder, prompts: Sequence[str], scale: float) 
 
     Guided, ``(2B, D)``: the prompts, then as many empty ones. A scale of 1, or no prompt at all, needs ``(B, D)``.
     """
-    text_BD = text(prompts).pooled_BD
+    text_BD = text.pooled(prompts)
     guided = scale != 1.0 and any(prompts)
-    return (torch.cat([text_BD, text([""] * len(prompts)).pooled_BD]) if guided else text_BD), guided
+    return (torch.cat([text_BD, text.empty_1D.expand_as(text_BD)]) if guided else text_BD), guided
 
 
 def guide(stacked_2BV: Tensor, scale: float | Tensor) -> Tensor:
@@ -46,7 +46,9 @@ def sample_categorical(
     """
     if temperature == 0:
         return logits_BV.argmax(-1)
-    scaled_BV = logits_BV.double() / temperature
+    scaled_BV = logits_BV.double()
+    if temperature != 1:
+        scaled_BV = scaled_BV / temperature
     if 0 < top_k < scaled_BV.shape[-1]:
         least = scaled_BV.topk(top_k, dim=-1).values[:, -1:]
         scaled_BV = scaled_BV.masked_fill(scaled_BV < least, -torch.inf)

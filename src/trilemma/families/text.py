@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -40,6 +41,18 @@ class TextEncoder(nn.Module):
     def length(self) -> int:
         """The number of tokens L that every text is padded or cut to."""
         return int(self.tokenizer.model_max_length)
+
+    @torch.no_grad()
+    def pooled(self, prompts: Sequence[str]) -> Tensor:
+        """Returns the pooled embeddings ``(B, D)``; of empty prompts alone, one that is computed once."""
+        return self(prompts).pooled_BD if any(prompts) else self.empty_1D.expand(len(prompts), -1)
+
+    @cached_property
+    def empty_1D(self) -> Tensor:
+        """The pooled embedding of the empty prompt."""
+        with torch.inference_mode(False):
+            pooled: Tensor = self([""]).pooled_BD
+        return pooled
 
     @torch.no_grad()
     def forward(self, prompts: Sequence[str]) -> TextEmbedding:

@@ -1,31 +1,33 @@
 """A VQ autoregressive model, next patch: a tokenizer and a GPT built of taming-transformers' modules.
 
 The tokenizer is VQGAN's encoder and decoder around finite scalar quantisation, which needs no codebook loss and does
-not collapse at this size. The GPT reads the caption as one embedding in front of the tokens in raster order. Sampling
-keeps keys and values in a cache that is allocated once.
+not collapse at this size. The GPT reads the caption as one embedding in front of the tokens in raster order.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from trilemma.card import Precision
+from trilemma.families.cached_prior import advance, draw_tokens
 from trilemma.families.fsq import FiniteScalarQuantizer
-from trilemma.families.sampling import embed_for_guidance, guide, sample_categorical
+from trilemma.families.preparing import cast, channels_last, compile_function, compile_in_place
+from trilemma.families.replaying import Replayed
+from trilemma.families.sampling import embed_for_guidance
 from trilemma.families.taming_parts import AutoencoderNetwork, build_decoder, build_encoder
 from trilemma.families.text import TextEncoder
 from trilemma.families.weights import count_parameters, load_weights, network_from, to_uint8
 from trilemma.generator import GeneratorInfo, Knob, SampleStreams, check_batch, resolve_knobs
+from trilemma.stages import DECODE, SAMPLE, TEXT, stage
 
 if TYPE_CHECKING:
-    from taming.modules.transformer.mingpt import CausalSelfAttention
-
     from trilemma.card import Card
 
 KNOBS = (
@@ -90,6 +92,7 @@ class Tokenizer(nn.Module):
 
     def decode(self, codes_BCHW: Tensor) -> Tensor:
         """Returns images in about [-1, 1] of codes."""
+        codes_BCHW = codes_BCHW.to(self.post_quant_conv.weight.dtype)
         image: Tensor = self.decoder(self.post_quant_conv(codes_BCHW))
         return image
 
@@ -118,49 +121,6 @@ class Prior(nn.Module):
         return logits
 
 
-class CachedPrior:
-    """The same network, one token at a time, over keys and values ``(B, heads, T, width / heads)`` that are allocated
-    once.
-    """
-
-    def __init__(self, prior: Prior, batch: int) -> None:
-        self.prior = prior
-        self.heads = prior.gpt.config.n_head
-        weight = prior.text.weight
-        shape = (len(prior.gpt.blocks), 2, batch, self.heads, prior.tokens, weight.shape[0] // self.heads)
-        self.cache_N2BHTC = torch.zeros(shape, dtype=weight.dtype, device=weight.device)
-        self.position = 0
-
-    def start(self, text_BD: Tensor) -> Tensor:
-        """Feeds the caption and returns the logits ``(B, V)`` of the first token."""
-        return self._advance(self.prior.text(text_BD))
-
-    def step(self, tokens_B: Tensor) -> Tensor:
-        """Feeds one token for each sample and returns the logits ``(B, V)`` of the next."""
-        return self._advance(self.prior.gpt.tok_emb(tokens_B))
-
-    def _advance(self, x_BC: Tensor) -> Tensor:
-        gpt = self.prior.gpt
-        x_BC = x_BC + gpt.pos_emb[0, self.position]
-        for block, cache in zip(gpt.blocks, self.cache_N2BHTC, strict=True):
-            x_BC = x_BC + self._attend(block.attn, block.ln1(x_BC), cache)
-            x_BC = x_BC + block.mlp(block.ln2(x_BC))
-        self.position += 1
-        logits: Tensor = gpt.head(gpt.ln_f(x_BC))
-        return logits
-
-    def _attend(self, attention: CausalSelfAttention, x_BC: Tensor, cache_2BHTC: Tensor) -> Tensor:
-        batch, width = x_BC.shape
-        heads = (batch, self.heads, width // self.heads)
-        cache_2BHTC[0, :, :, self.position] = attention.key(x_BC).view(heads)
-        cache_2BHTC[1, :, :, self.position] = attention.value(x_BC).view(heads)
-        past = cache_2BHTC[:, :, :, : self.position + 1]
-        query = attention.query(x_BC).view(batch, self.heads, 1, -1)
-        y = F.scaled_dot_product_attention(query, past[0], past[1])
-        projected: Tensor = attention.proj(y.reshape(batch, width))
-        return projected
-
-
 class Vqar:
     """The registered model: one evaluation of the prior per token, two with guidance."""
 
@@ -173,12 +133,24 @@ class Vqar:
         load_weights(self.prior, card.path / "prior.safetensors", computed=("attn.mask",))
         self.tokenizer.to(device)
         self.prior.to(device)
+        channels_last([self.tokenizer])
+        self.draw: Callable[..., Tensor] = partial(draw_tokens, self.prior.gpt)
         self.side = network.side
         self.evaluations = 0
         self.info = GeneratorInfo(
             name=card.name, family="vqar", resolution=network.resolution, knobs=KNOBS,
-            parameters=count_parameters(self.tokenizer, self.prior, self.text), capabilities=frozenset({"trace"}),
+            parameters=count_parameters(self.tokenizer, self.prior, self.text),
+            capabilities=frozenset({"trace", "bf16", "fp16", "compile"}),
         )  # fmt: skip
+
+    def prepare(self, *, precision: Precision, compiled: bool) -> None:
+        """See :class:`trilemma.generator.Preparable`."""
+        cast([self.text, self.prior, self.tokenizer], precision)
+        if compiled:
+            compile_in_place([self.text.tower, self.tokenizer.decoder])
+            # On a CPU the checks before each compiled block cost more than its fusion saves.
+            if self.prior.text.weight.device.type == "cuda":
+                self.draw = Replayed(partial(self.draw, advance=compile_function(advance)))
 
     @torch.no_grad()
     def generate(self, prompts: Sequence[str], seeds: Sequence[int], **knobs: float) -> Tensor:
@@ -188,8 +160,7 @@ class Vqar:
     @torch.no_grad()
     def trace(self, prompts: Sequence[str], seeds: Sequence[int], **knobs: float) -> list[Tensor]:
         """Returns the picture after each row of tokens; the rows to come are left at mid-grey."""
-        tokens_BT = self._sample(prompts, seeds, knobs)
-        whole = self._decode(tokens_BT)
+        whole = self._decode(self._sample(prompts, seeds, knobs))
         height = whole.shape[2] // self.side
         frames = []
         for row in range(1, self.side + 1):
@@ -202,22 +173,18 @@ class Vqar:
         check_batch(prompts, seeds)
         settings = resolve_knobs(self.info.knobs, knobs)
         scale = settings.pop("guidance_scale")
-        text_BD, guided = embed_for_guidance(self.text, prompts, scale)
-        uniform_BT = SampleStreams(seeds).uniform(self.prior.tokens).to(text_BD.device)
-        cached = CachedPrior(self.prior, len(text_BD))
-        logits = cached.start(text_BD)
-        tokens: list[Tensor] = []
-        for step in range(self.prior.tokens):
-            token_B = sample_categorical(guide(logits, scale) if guided else logits, uniform_BT[:, step], **settings)
-            tokens.append(token_B)
-            if step + 1 < self.prior.tokens:
-                logits = cached.step(torch.cat([token_B, token_B]) if guided else token_B)
-        self.evaluations += len(text_BD) * self.prior.tokens
-        return torch.stack(tokens, 1)
+        with stage(TEXT):
+            text_BD, guided = embed_for_guidance(self.text, prompts, scale)
+        with stage(SAMPLE):
+            uniform_BT = SampleStreams(seeds).uniform(self.prior.tokens).to(text_BD.device)
+            embedding_BC = self.prior.text(text_BD)
+            self.evaluations += len(text_BD) * self.prior.tokens
+            return self.draw(embedding_BC, uniform_BT, guidance_scale=scale if guided else None, **settings)
 
     def _decode(self, tokens_BT: Tensor) -> Tensor:
-        codes = self.tokenizer.quantize.lookup(tokens_BT.view(-1, self.side, self.side))
-        return to_uint8(self.tokenizer.decode(codes))
+        with stage(DECODE):
+            codes = self.tokenizer.quantize.lookup(tokens_BT.view(-1, self.side, self.side))
+            return to_uint8(self.tokenizer.decode(codes))
 
 
 def load(card: Card, device: str) -> Vqar:

@@ -41,6 +41,12 @@ class Metric:
 COUNTERS = ("parameters", "evaluations_per_image", "flops_per_image")
 """Metrics that are counted: on every machine the same, without error."""
 
+BY_SPEED_ALONE = (
+    "latency_p90", "latency_p99", "compile_seconds", "seconds_text", "seconds_sample", "seconds_decode",
+    "peak_memory_reserved", "mfu", "joules_per_image",
+)  # fmt: skip
+"""Metrics that the verb ``speed`` measures, and a protocol does not."""
+
 
 def metric(name: str) -> Metric:
     """Returns the metric of this name; raises UserError with a suggestion when there is none."""
@@ -88,6 +94,8 @@ _ROWS: tuple[tuple[Any, ...], ...] = (
      "RMS difference between an image and the re-rendering of what was read from it."),
     ("off_manifold", "Off manifold", "quality", "lower", "", "unconditional", "factors",
      "Share of images whose residual exceeds the 99th percentile of real images'."),
+    ("precision_within_prompts", "Precision within prompts", "quality", "higher", "", "within_prompt", "features",
+     "Share of images among the nearest neighbours of real ones of the same prompt, for each of a few prompts."),
     ("fid", "FID", "quality", "lower", "", "prompted", "inception",
      "Fréchet distance in Inception features, where its weights are at hand."),
     ("is_inception", "Inception score (Inception)", "quality", "higher", "", "prompted", "inception",
@@ -126,12 +134,30 @@ _ROWS: tuple[tuple[Any, ...], ...] = (
      "Throughput at the best batch size, decoding and transfer included."),
     ("latency_batch1", "Latency at batch 1", "speed", "lower", "s", None, None,
      "Median time from prompt to image, one at a time."),
+    ("latency_p90", "90th percentile of latency", "speed", "lower", "s", None, None,
+     "Time that nine of ten calls at batch 1 do not exceed; needs 44 calls."),
+    ("latency_p99", "99th percentile of latency", "speed", "lower", "s", None, None,
+     "Time that 99 of a hundred calls at batch 1 do not exceed; needs 459 calls."),
     ("load_seconds", "Load", "speed", "lower", "s", None, None,
      "Time to load the model from disk."),
     ("first_call_seconds", "First call", "speed", "lower", "s", None, None,
      "Time of the first call in a fresh process."),
+    ("compile_seconds", "Compile", "speed", "lower", "s", None, None,
+     "What torch.compile takes of the first call in a fresh process with an empty cache."),
+    ("seconds_text", "Text encoding", "speed", "lower", "s", None, None,
+     "Time for one image that prompts take to be encoded, at the best batch."),
+    ("seconds_sample", "Sampling", "speed", "lower", "s", None, None,
+     "Time for one image that sampling takes, at the best batch."),
+    ("seconds_decode", "Decoding", "speed", "lower", "s", None, None,
+     "Time for one image that decoding to pixels takes, at the best batch."),
     ("peak_memory", "Peak memory", "speed", "lower", "bytes", None, None,
      "Largest memory in use while images are drawn."),
+    ("peak_memory_reserved", "Peak memory, reserved", "speed", "lower", "bytes", None, None,
+     "Largest memory that torch had taken from the GPU, used or not; it depends on what ran before."),
+    ("mfu", "MFU", "speed", "higher", "", None, None,
+     "Share of the device's dense peak that the counted operations make use of at the best batch."),
+    ("joules_per_image", "Energy", "speed", "lower", "J", None, None,
+     "Energy of the GPU for one image at the best batch, by its own counter over ten seconds or more."),
     ("evaluations_per_image", "Evaluations per image", "speed", "lower", "evaluations", None, None,
      "Passes through the network for one image, guidance included."),
     ("flops_per_image", "Operations per image", "speed", "lower", "FLOPs", None, None,

@@ -44,6 +44,8 @@ _SPREAD = "1 % of what real images show"
 _SCORE = "the last digit that tables show"
 _TIME = "3 %: less is seldom worth a look, and clocks and memory layout move a time by as much"
 _ONCE = "measured once in a process, with the state of the disk's cache in it: 10 %"
+_TAIL = "the slowest calls are few, and the machine's own doing: 5 %, 10 % for one of a hundred"
+_STAGE = "a part of a call scatters more than the whole: 5 %"
 _EXACT = "a property of the model, not a measurement: any change was made by someone"
 
 # fmt: off
@@ -62,6 +64,7 @@ _ROWS: tuple[tuple[str, Scale, float, float, str], ...] = (
     ("prompt_accuracy",         "difference", 0.0,   0.005, "1 of 200 images: good models err in 1 of 70"),
     ("residual",                "difference", 0.01,  0.0,   "1 %, as of a Fréchet distance"),
     ("off_manifold",            "difference", 0.0,   0.01,  _SHARE),
+    ("precision_within_prompts", "difference", 0.0,  0.01,  _SHARE),
     ("fid",                     "difference", 0.01,  0.1,   _DISTANCE),
     ("is_inception",            "difference", 0.01,  0.0,   "1 %, as of a Fréchet distance"),
     ("recall",                  "difference", 0.0,   0.01,  _SHARE),
@@ -81,9 +84,18 @@ _ROWS: tuple[tuple[str, Scale, float, float, str], ...] = (
     ("copy_rate",               "difference", 0.0,   0.005, "half of what held-out real images show by construction"),
     ("images_per_second",       "log_ratio",  0.03,  0.0,   _TIME),
     ("latency_batch1",          "log_ratio",  0.03,  0.0,   _TIME),
+    ("latency_p90",             "log_ratio",  0.05,  0.0,   _TAIL),
+    ("latency_p99",             "log_ratio",  0.10,  0.0,   _TAIL),
     ("load_seconds",            "log_ratio",  0.10,  0.0,   _ONCE),
     ("first_call_seconds",      "log_ratio",  0.10,  0.0,   _ONCE),
+    ("compile_seconds",         "log_ratio",  0.10,  0.0,   _ONCE),
+    ("seconds_text",            "log_ratio",  0.05,  0.0,   _STAGE),
+    ("seconds_sample",          "log_ratio",  0.05,  0.0,   _STAGE),
+    ("seconds_decode",          "log_ratio",  0.05,  0.0,   _STAGE),
     ("peak_memory",             "counter",    0.01,  0.0,   "what torch allocates repeats; resident memory does not"),
+    ("peak_memory_reserved",    "counter",    0.10,  0.0,   "the allocator's history moves it by as much"),
+    ("mfu",                     "log_ratio",  0.03,  0.0,   _TIME),
+    ("joules_per_image",        "log_ratio",  0.05,  0.0,   "power sensors look a quarter of the time: 5 %"),
     ("evaluations_per_image",   "counter",    0.0,   0.0,   _EXACT),
     ("flops_per_image",         "counter",    0.0,   0.0,   _EXACT),
     ("parameters",              "counter",    0.0,   0.0,   _EXACT),

@@ -55,11 +55,19 @@ def residual_threshold(real_residuals: ArrayLike) -> float:
     return float(np.quantile(finite_vector(real_residuals, "real residuals"), OFF_QUANTILE))
 
 
-def count_modes(modes: ArrayLike, off_manifold: ArrayLike, *, n_modes: int = MODES, groups: int = GROUPS) -> ModeCounts:
+def count_modes(
+    modes: ArrayLike,
+    off_manifold: ArrayLike,
+    *,
+    n_modes: int = MODES,
+    groups: int = GROUPS,
+    labels_N: NDArray[np.int64] | None = None,
+) -> ModeCounts:
     """Counts images by mode.
 
     Args:
         modes: (N,) integers in [0, n_modes). off_manifold: (N,) bool, which take the last bin whatever their mode.
+        labels_N: each image's group in [0, groups), where it is not dealt as every jackknife deals it.
 
     Raises:
         UserError: a mode out of range, or vectors of unequal length.
@@ -70,7 +78,7 @@ def count_modes(modes: ArrayLike, off_manifold: ArrayLike, *, n_modes: int = MOD
     if len(modes_N) and not 0 <= modes_N.min() <= modes_N.max() < n_modes:
         raise UserError(f"Modes lie in [0, {n_modes}); these span {modes_N.min()} to {modes_N.max()}.")
     counts_GB = np.zeros((groups, n_modes + 1), dtype=np.int64)
-    labels_N = group_labels(len(modes_N), groups)
+    labels_N = group_labels(len(modes_N), groups) if labels_N is None else labels_N
     np.add.at(counts_GB, (labels_N, np.where(off_N, n_modes, modes_N)), 1)
     return ModeCounts(counts_GB=counts_GB, cut=fingerprint(labels_N))
 
@@ -82,7 +90,7 @@ def modes_covered(counts: ModeCounts) -> Estimate:
 
 def mode_tv(counts: ModeCounts) -> Estimate:
     """Returns the total variation between the images' bins and the truth."""
-    return _jackknife(counts, _total_variation)
+    return _jackknife(counts, total_variation)
 
 
 def mode_kl(counts: ModeCounts) -> Estimate:
@@ -91,6 +99,12 @@ def mode_kl(counts: ModeCounts) -> Estimate:
     if counts.n and (on_G.sum() - on_G).min() == 0:
         return missing("too few images lie on the manifold", n=counts.n)
     return _jackknife(counts, _divergence)
+
+
+def total_variation(counts_B: NDArray[np.int64]) -> float:
+    """Returns the total variation of counts (K + 1,), the last bin being off the manifold, from the truth."""
+    shares_B = counts_B / counts_B.sum()
+    return 0.5 * float(np.abs(shares_B[:-1] - 1 / (len(counts_B) - 1)).sum() + shares_B[-1])
 
 
 def expected_tv(n: int, *, n_modes: int = MODES, off_rate: float = 1 - OFF_QUANTILE) -> float:
@@ -125,11 +139,6 @@ def _jackknife(counts: ModeCounts, statistic: Callable[[NDArray[np.int64]], floa
     total_B = counts.counts_GB.sum(axis=0)
     left_out = [statistic(total_B - counts_B) for counts_B in counts.counts_GB]
     return jackknife_estimate(statistic(total_B), left_out, counts.n, cut=counts.cut)
-
-
-def _total_variation(counts_B: NDArray[np.int64]) -> float:
-    shares_B = counts_B / counts_B.sum()
-    return 0.5 * float(np.abs(shares_B[:-1] - 1 / (len(counts_B) - 1)).sum() + shares_B[-1])
 
 
 def _divergence(counts_B: NDArray[np.int64]) -> float:

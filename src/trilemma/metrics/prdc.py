@@ -20,6 +20,7 @@ itself and takes the k + 1 nearest: the same radii).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,20 +135,23 @@ def coverage_within(
     Raises:
         UserError: labels of the wrong length.
     """
-    generated_ND, real_MD = number_matrix(generated, "generated features"), number_matrix(real, "real features")
-    require_same_width(generated_ND, real_MD)
-    generated_N, real_M = np.asarray(generated_groups), np.asarray(real_groups)
-    if generated_N.shape != (len(generated_ND),) or real_M.shape != (len(real_MD),):
-        raise UserError("Each sample needs one group label.")
-    values = {}
-    for group in np.unique(generated_N):
-        own_ND, truth_ND = generated_ND[generated_N == group], real_MD[real_M == group]
-        n = min(len(own_ND), len(truth_ND))
-        if n >= 2 * k:
-            values[group] = _coverage(own_ND[:n], truth_ND[:n], k, strict)
-    if len(values) < 2:
-        return too_few(len(values), needed=2, what=f"groups with {2 * k} generated and as many real samples")
-    return mean_estimate(list(values.values()), names=list(values))
+    return _mean_within(_coverage, generated, generated_groups, real, real_groups, k, strict)
+
+
+def precision_within(
+    generated: ArrayLike,
+    generated_groups: ArrayLike,
+    real: ArrayLike,
+    real_groups: ArrayLike,
+    *,
+    k: int = 5,
+    strict: bool = False,
+) -> Estimate:
+    """Returns precision inside each group (prompt), averaged, as :func:`coverage_within` does coverage.
+
+    An image of another prompt than was asked for lies among real images, but not among those of its group.
+    """
+    return _mean_within(_precision, generated, generated_groups, real, real_groups, k, strict)
 
 
 def expected_coverage(k: int, n_real: int, n_generated: int) -> float:
@@ -283,8 +287,41 @@ def _radii_without_groups(
     return radii_NV.reshape(len(features_ND), len(ks), 1 + groups)
 
 
+def _mean_within(
+    measure: Callable[[NDArray[Any], NDArray[Any], int, bool], float],
+    generated: ArrayLike,
+    generated_groups: ArrayLike,
+    real: ArrayLike,
+    real_groups: ArrayLike,
+    k: int,
+    strict: bool,
+) -> Estimate:
+    generated_ND, real_MD = number_matrix(generated, "generated features"), number_matrix(real, "real features")
+    require_same_width(generated_ND, real_MD)
+    generated_N, real_M = np.asarray(generated_groups), np.asarray(real_groups)
+    if generated_N.shape != (len(generated_ND),) or real_M.shape != (len(real_MD),):
+        raise UserError("Each sample needs one group label.")
+    values = {}
+    for group in np.unique(generated_N):
+        own_ND, truth_ND = generated_ND[generated_N == group], real_MD[real_M == group]
+        n = min(len(own_ND), len(truth_ND))
+        if n >= 2 * k:
+            values[group] = measure(own_ND[:n], truth_ND[:n], k, strict)
+    if len(values) < 2:
+        return too_few(len(values), needed=2, what=f"groups with {2 * k} generated and as many real samples")
+    return mean_estimate(list(values.values()), names=list(values))
+
+
 def _coverage(generated_ND: NDArray[Any], real_ND: NDArray[Any], k: int, strict: bool) -> float:
     radii_M = neighbor_radii(real_ND, k)
     distances_M, _ = nearest(real_ND, generated_ND)
     covered_M = distances_M < radii_M if strict else distances_M <= radii_M
     return float(covered_M.mean())
+
+
+def _precision(generated_ND: NDArray[Any], real_ND: NDArray[Any], k: int, strict: bool) -> float:
+    """For few samples: all distances at once."""
+    gaps_NMD = generated_ND.astype(np.float64)[:, None] - real_ND.astype(np.float64)[None]
+    distances_NM, radii_M = np.sqrt(np.sum(gaps_NMD**2, axis=2)), neighbor_radii(real_ND, k)
+    inside_NM = distances_NM < radii_M if strict else distances_NM <= radii_M
+    return float(np.any(inside_NM, axis=1).mean())

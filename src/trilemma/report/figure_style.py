@@ -12,6 +12,7 @@ INK = "#1f2328"
 GREY = "#878d96"
 # Okabe and Ito, "Color universal design" (2008), the order by contrast with both white and black.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
 WIDTH = 10.4
 """Inches."""
 

@@ -10,14 +10,13 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator, NullLocator
 
-from trilemma.report.figure_style import GREY, INK, PALETTE, WIDTH, bare
+from trilemma.report.figure_style import GREY, INK, MARKERS, PALETTE, WIDTH, bare
 from trilemma.report.labels import Label, place
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
 CONTROL_MARKER = "o"
 PAIRS = (("quality", "diversity"), ("quality", "speed"), ("diversity", "speed"))
 _RANGE = (-0.5, 10.5)

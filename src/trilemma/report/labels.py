@@ -30,13 +30,14 @@ class Label:
 Box = tuple[float, float, float, float]
 
 
-def place(axes: Axes, labels: Sequence[Label]) -> None:
+def place(axes: Axes, labels: Sequence[Label], others: Sequence[tuple[float, float]] = ()) -> None:
     """Writes each label beside its point, greedily where it covers the fewest points and other labels.
 
-    A label that had to move away from its point is tied to it by a thin line.
+    A label that had to move away from its point is tied to it by a thin line. ``others`` are points without a name.
     """
-    points = [_to_points(axes, label) for label in labels]
-    taken: list[Box] = [(x - 4, y - 4, x + 4, y + 4) for x, y in points]
+    points = [_to_points(axes, label.x, label.y) for label in labels]
+    marks = [*points, *(_to_points(axes, x, y) for x, y in others)]
+    taken: list[Box] = [(x - 4, y - 4, x + 4, y + 4) for x, y in marks]
     frame = _frame(axes)
     for label, point in zip(labels, points, strict=True):
         offset = min(_offsets(), key=lambda shift: _cost(_box(label, point, shift), taken, frame) + _reach(shift))
@@ -44,10 +45,10 @@ def place(axes: Axes, labels: Sequence[Label]) -> None:
         _write(axes, label, offset)
 
 
-def _to_points(axes: Axes, label: Label) -> tuple[float, float]:
-    x, y = axes.transData.transform((label.x, label.y))
+def _to_points(axes: Axes, x: float, y: float) -> tuple[float, float]:
+    right, up = axes.transData.transform((x, y))
     scale = 72.0 / axes.figure.dpi
-    return float(x) * scale, float(y) * scale
+    return float(right) * scale, float(up) * scale
 
 
 def _frame(axes: Axes) -> Box:

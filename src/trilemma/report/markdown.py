@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from trilemma.report import facts, prose, tables
+from trilemma.card import marked
+from trilemma.report import facts, frontier, overhead, prose, real_size, tables
 from trilemma.report.claim_texts import AXES, SIGNS, AssertedText, ClaimText, claim_texts
 from trilemma.report.numbers import count
 from trilemma.report.tables import SCORE_TITLES
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from trilemma.report.record import Run
+    from trilemma.store.frontier import Frontier
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
@@ -29,6 +31,8 @@ def markdown(run: Run) -> str:
         *_claims(run),
         "## Measurements",
         *_measurements(tables.raw_table(run)),
+        *_real_size(run),
+        *_overhead(run),
         "## Coverage of the run",
         _coverage(run),
         "## Failures",
@@ -53,15 +57,32 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _scored(run: Run) -> list[str]:
     scores = tables.scores(run)
+    picture = ["![Scores of every model on quality, diversity and speed, and pair by pair](figures/trilemma.svg)"]
+    verdicts = "\n".join(f"- {escape(sentence)}" for _, sentence in prose.verdicts(scores)) or "No model took part."
     return [
-        "![Scores of every model on quality, diversity and speed, and pair by pair](figures/trilemma.svg)",
+        *(_frontier(run.frontier) if run.is_sweep else picture),
         "## Scores",
         "0 to 10, ± one standard error. Scores are clipped to 0–10.",
         _scores(run, scores),
         *_absences(scores),
-        "### What each model gives up",
-        "\n".join(f"- {escape(sentence)}" for _, sentence in prose.verdicts(scores)) or "No model took part.",
+        *([] if run.is_sweep else ["### What each model gives up", verdicts]),
     ]
+
+
+def _frontier(found: Frontier | None) -> list[str]:
+    if found is None:
+        return []
+    blocks = [
+        "![Every setting in pairs of scores, and the part of the cube of scores that each model takes]"
+        "(figures/frontier.svg)",
+        "## Frontiers",
+        frontier.SAID,
+    ]
+    for model in found.models:
+        sentences = [frontier.volume_sentence(model), *frontier.trade_sentences(model)]
+        rows = list(frontier.setting_rows(model))
+        blocks += [f"### {escape(model.model)}", grid(frontier.HEADER, rows), *map(escape, sentences)]
+    return [*blocks, "![Precision and coverage along each knob](figures/trades.svg)"]
 
 
 def _scores(run: Run, scores: pd.DataFrame) -> str:
@@ -136,6 +157,32 @@ def _cell(cell: tables.Cell) -> str:
     return cell.text if cell.measured else f"{cell.text} [{cell.note}]"
 
 
+def _real_size(run: Run) -> list[str]:
+    found = real_size.real_size(run)
+    if found is None:
+        return []
+    blocks = ["## At real size", f"**{found.statement}** {real_size.CAPTION}"]
+    for group in found.groups:
+        figure = [f"![{found.statement}](figures/real-size-{group.name}.svg)"] if group.is_drawn else []
+        rows = [[_name(run, match.model), match.row.model, *match.cells] for match in group.matches]
+        notes = "\n".join(f"- {escape(note)}" for note in group.notes)
+        header = ["Model", "Published as", *real_size.COLUMNS]
+        blocks += [f"### {escape(group.title)}", *figure, grid(header, rows), notes]
+    missing = [f"- {escape(model)}: {escape(what)}" for model, what in found.missing]
+    return [*blocks, *(["### What is missing", "\n".join(missing)] if missing else [])]
+
+
+def _overhead(run: Run) -> list[str]:
+    lines = overhead.overheads(run)
+    if not lines:
+        return []
+    rows = [[_name(run, line.model), *line.cells] for line in lines]
+    reasons = "\n".join(f"- {escape(line.model)}: {escape(line.reason)}" for line in lines if line.reason)
+    table = grid(["Model", *overhead.COLUMNS], rows)
+    blocks = ["## Overhead of the suite", overhead.CAPTION, table, reasons, overhead.closing(run)]
+    return [block for block in blocks if block]
+
+
 def _coverage(run: Run) -> str:
     names = ("planned", "done", "failed")
     rows = [
@@ -157,4 +204,4 @@ def _failures(run: Run) -> list[str]:
 
 
 def _name(run: Run, model: str) -> str:
-    return f"{model} (control)" if run.is_control(model) else model
+    return f"{model} (control)" if run.is_control(model) else marked(model, run.card(model))

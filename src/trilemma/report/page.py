@@ -63,13 +63,16 @@ def _environment() -> Environment:
 def _sections(run: Run, environment: Environment) -> Iterator[Section]:
     from markupsafe import Markup
 
-    controls = [model for model in run.models if run.is_control(model)]
+    told = {
+        "controls": [model for model in run.models if run.is_control(model)],
+        "random_weights": [model for model in run.models if run.is_random(model)],
+    }
     for module in SECTIONS:
         content = module.content(run)
         if content is not None:
             template = environment.get_template(f"{module.__name__.rpartition('.')[2]}.html.jinja")
             # The template has escaped all that was put into it.
-            yield Section(id=module.ID, title=module.TITLE, body=Markup(template.render(controls=controls, **content)))
+            yield Section(id=module.ID, title=module.TITLE, body=Markup(template.render(**told, **content)))
 
 
 def _policy(style: str) -> str:

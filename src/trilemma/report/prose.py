@@ -37,16 +37,21 @@ def protocol_title(run: Run) -> str:
 def statement(run: Run) -> str:
     """Returns what ran: models, protocol, images of each set, reference, seed, machine and time."""
     protocol = _protocol(run)
-    controls = sum(run.is_control(model) for model in run.models)
     sentences = [
-        f"{_some(len(run.models) - controls, 'model')} and {_some(controls, 'control')} ran the protocol "
-        f"{protocol.get('name', '(unnamed)')}{_version(protocol)}{_sets(run)}.",
+        f"{_contestants(run)} ran the protocol {protocol.get('name', '(unnamed)')}{_version(protocol)}{_sets(run)}.",
         _reference(protocol),
         f"Seed {run.record.spec.get('seed', 'not recorded')}; models share prompts and noise, image by image.",
         f"Machine: {machine(run)}.",
         _duration(run),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _contestants(run: Run) -> str:
+    if run.is_sweep:
+        return f"{_some(len(run.models), 'setting')} of {_some(len(run.record.spec['sweep']), 'model')}"
+    controls = sum(run.is_control(model) for model in run.models)
+    return f"{_some(len(run.models) - controls, 'model')} and {_some(controls, 'control')}"
 
 
 def _duration(run: Run) -> str:
@@ -168,6 +173,8 @@ def _version(protocol: Mapping[str, Any]) -> str:
 
 
 def _sets(run: Run) -> str:
+    if processes := (run.record.spec.get("speed") or {}).get("processes"):
+        return f", which times them in {processes} fresh process{'es' * (processes > 1)} each, in turn"
     whole = {entry["name"]: entry["images"] for entry in _protocol(run).get("sets", [])}
     cut = run.record.spec.get("samples")
     sizes = [f"{count(min(images, cut or images))} {name.replace('_', '-')}" for name, images in whole.items()]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trilemma.card import RANDOM
+from trilemma.store.frontier import Frontier, read_frontier
 from trilemma.store.layout import RunFolder
 from trilemma.store.metric_rows import MetricRow
 from trilemma.store.record import Record
@@ -27,6 +29,7 @@ class Run:
         rows: every measured number; none before the metrics were computed.
         timings: one row per timed call, with the columns of the store.
         samples: one row per image that was attempted, finished batches of unfinished models included.
+        frontier: what a finished sweep found, None for other runs.
     """
 
     folder: RunFolder
@@ -34,6 +37,12 @@ class Run:
     rows: tuple[MetricRow, ...]
     timings: pd.DataFrame
     samples: pd.DataFrame
+    frontier: Frontier | None = None
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether the models are settings of a few."""
+        return "sweep" in self.record.spec
 
     @property
     def models(self) -> list[str]:
@@ -55,6 +64,10 @@ class Run:
     def is_control(self, model: str) -> bool:
         """Whether the model is a control: a known answer, no contestant."""
         return bool(self.card(model).get("control"))
+
+    def is_random(self, model: str) -> bool:
+        """Whether the model's weights were drawn: its times are true, its images are none."""
+        return self.card(model).get("weights") == RANDOM
 
     def place(self, model: str) -> int:
         """Returns the model's place among the contestants, from 0; -1 for a control and for what is no model."""
@@ -81,6 +94,7 @@ def load(path: Path) -> Run:
         rows=tuple(stored.rows) if folder.metrics.is_file() else (),
         timings=_frames(sorted((path / "timings").glob("*.parquet")), TIMINGS),
         samples=_frames([path for model in stored.models for path in _samples(folder, model)], SAMPLES),
+        frontier=read_frontier(folder.frontier) if folder.frontier.is_file() else None,
     )
 
 

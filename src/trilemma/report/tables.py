@@ -6,9 +6,11 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from trilemma.card import SEPARATOR
 from trilemma.report.catalog import AXIS_TITLES, Described, describe, rank
 from trilemma.report.numbers import count, quantity, with_error
 from trilemma.report.record import error_text
+from trilemma.stages import STAGES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +28,8 @@ SCORE_TITLES = {"quality": "Quality", "diversity": "Diversity", "speed": "Speed"
 ARROWS = {"lower": "↓", "higher": "↑", "none": ""}
 STATUS_WORDS = {"withheld": "withheld", "failed": "failed", "skipped": "not measured", "nan": "undefined"}
 NOT_MEASURED = "not measured"
+OMITTED = ("skipped", "out_of_memory", "void")
+"""The status of timings that are in no number."""
 NO_ROW = "the record holds no such measurement"
 
 
@@ -186,12 +190,14 @@ def _span(numbers: Sequence[int]) -> str:
 
 
 def sweep(run: Run) -> pd.DataFrame:
-    """Returns the batch sweep: one row per timed call, models in the order of the run.
+    """Returns the batch sweep: one row per timed call, models in the order of the run; of settings the default ones.
 
     Columns: model, place, control, reference (whether it is the frozen decoder), batch_size, images_per_second.
     """
     wanted = run.timings["scenario"].isin(["offline", "reference_decoder"]) & (run.timings["wall_ns"].fillna(0) > 0)
-    timed = run.timings[wanted]
+    counted = (run.timings["status"] == "ok") & ~run.timings["stage"].isin(STAGES)
+    swept = run.timings["model"].astype(str).str.contains(SEPARATOR) & run.is_sweep
+    timed = run.timings[wanted & counted & ~swept]
     models = timed["model"].astype(str)
     frame = timed.assign(
         place=[run.place(model) for model in models],
@@ -225,6 +231,8 @@ def _coverage(run: Run, model: str) -> dict[str, Any]:
     planned, done, failed = (counts.get(name) for name in ("planned", "done", "failed"))
     if run.error(model):
         state = "failed"
+    elif run.record.models.get(model, {}).get("processes") == []:  # it is timed, not drawn, and was not yet
+        state = "not run"
     elif planned is not None and done is not None and done + (failed or 0) >= planned:
         state = "complete, with failed images" if failed else "complete"
     else:
@@ -241,8 +249,9 @@ def failures(run: Run) -> list[tuple[str, str, str]]:
 
 
 def omissions(run: Run) -> list[tuple[str, str, str]]:
-    """Returns (model, what, reason) of every timing that was left out, for its cost or for what else."""
-    return _timings(run, status="skipped")
+    """Returns (model, what, reason) of every timing that was left out, did not fit, or does not count."""
+    found = [entry for status in OMITTED for entry in _timings(run, status=status)]
+    return list(dict.fromkeys(found))  # of a window that does not count, every call says so
 
 
 def _failed_images(samples: pd.DataFrame) -> list[tuple[str, str, str]]:

@@ -6,29 +6,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trilemma import __version__
-from trilemma.identity import digest
-from trilemma.metrics.catalog import COUNTERS, METRICS, Metric
+from trilemma.metrics.catalog import BY_SPEED_ALONE, COUNTERS, METRICS, Metric
 from trilemma.metrics.modes import expected_tv, mode_score
 from trilemma.metrics.scores import Score, diversity_score, quality_score, speed_score, withhold_if_copying
 from trilemma.protocol import Protocol
 from trilemma.runner.anchors import Anchors
+from trilemma.runner.counted import counted
 from trilemma.runner.evaluate import Evaluation, Measured, evaluate, split_sets
 from trilemma.runner.job import REFERENCE
 from trilemma.runner.per_image import PER_IMAGE
+from trilemma.runner.rows import LEVEL, metric_row
 from trilemma.runner.speed import best_batch, depends_on_machine, latency, speed_numbers
-from trilemma.statistics.estimate import Estimate, missing
-from trilemma.store.events import now
+from trilemma.statistics.estimate import missing
 from trilemma.store.metric_rows import MetricRow
 from trilemma.store.replicates import write_replicates
 from trilemma.store.run import Run
 from trilemma.timing.reference_decoder import SCENARIO
 
-LEVEL = 0.95
 BY_NETWORKS = ("score_quality", "score_diversity")
-# The catalogue's roles, in the words of a protocol's [extractors].
-ROLES = {"features": "features", "factors": "reader", "clip": "clip", "inception": "inception"}
-TIMED = tuple(name for name in METRICS if depends_on_machine(name))
+TIMED = tuple(name for name in METRICS if depends_on_machine(name) and name not in BY_SPEED_ALONE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +43,8 @@ class Assembler:
             numbers = {name: Measured(estimate=missing(reason, n=0, status="failed")) for name in self.names}
         else:
             numbers = self._numbers(model)
-        return [self._row(model, METRICS[name], numbers.get(name, _no_set(METRICS[name]))) for name in self.names]
+        measured = {name: numbers.get(name, _no_set(METRICS[name])) for name in self.names}
+        return [metric_row(self.run, model, METRICS[name], one) for name, one in measured.items()]
 
     @property
     def names(self) -> list[str]:
@@ -74,13 +71,8 @@ class Assembler:
         write_replicates(self.run.folder.replicates(model), sources)
 
     def _counted(self, model: str) -> dict[str, Measured]:
-        said = self.run.record.models[model]
         evaluations = self.run.samples(model)["evaluations"].to_numpy()
-        return {
-            "evaluations_per_image": Measured(estimate=_exact(float(evaluations.mean()), len(evaluations))),
-            "parameters": Measured(estimate=_exact(float(said["info"]["parameters"]), 1)),
-            "flops_per_image": _flops(said["flops"]),
-        }
+        return counted(self.run.record.models[model], float(evaluations.mean()), len(evaluations))
 
     def _quality(self, found: Evaluation, anchors: Anchors) -> Measured:
         if "fd_scenes" not in found.numbers:
@@ -113,44 +105,6 @@ class Assembler:
             name: _shown(_unless_copying(speed_score(each, reference), found), params) for name, each in seconds.items()
         }
 
-    def _row(self, model: str, metric: Metric, measured: Measured) -> MetricRow:
-        estimate = measured.estimate
-        interval = measured.params.get("interval") if metric.axis == "score" else estimate.interval(LEVEL)
-        return MetricRow(
-            run_id=self.run.record.run_id,
-            model=model,
-            metric=metric.name,
-            set=metric.set,
-            metric_version=metric.version,
-            series=self._series(model, metric),
-            extractor=self._extractor(metric),
-            value=estimate.value,
-            unit=metric.unit,
-            direction=metric.direction,
-            n=estimate.n,
-            n_reference=measured.n_reference,
-            se=estimate.se,
-            se_method=estimate.se_method,
-            ci=interval,
-            ci_level=LEVEL,
-            computed_at=now(),
-            tool_version=__version__,
-            status=estimate.status,
-            reason=estimate.reason,
-            params={name: value for name, value in measured.params.items() if name != "interval"},
-        )
-
-    def _series(self, model: str, metric: Metric) -> str:
-        """Quality belongs to the case alone; speed to case, execution and hardware together."""
-        keys = self.run.record.keys.get(model, {})
-        names = ("case", "execution", "hardware") if depends_on_machine(metric.name) else ("case",)
-        return digest([metric.name, *[keys.get(name, {}).get("digest") for name in names]])
-
-    def _extractor(self, metric: Metric) -> str | None:
-        role = ROLES.get(metric.extractor or "")
-        found = self.run.record.instruments.get(role) if role is not None else None
-        return f"{role}:{found[:16]}" if found is not None else None
-
 
 def assemble(run: Run, protocol: Protocol, anchors: Anchors | None, after_each: Callable[[], None]) -> list[MetricRow]:
     """Returns the metric rows of every model of a run; ``after_each`` is called after each model."""
@@ -160,16 +114,6 @@ def assemble(run: Run, protocol: Protocol, anchors: Anchors | None, after_each: 
         rows += assembler.rows(model)
         after_each()
     return rows
-
-
-def _exact(value: float, n: int) -> Estimate:
-    return Estimate(value=value, se=None, se_method="none", n=n)
-
-
-def _flops(counted: Mapping[str, Any]) -> Measured:
-    value, n = counted["per_image"], counted["batch_size"]
-    estimate = missing(counted["reason"], n=n) if value is None else _exact(value, n)
-    return Measured(estimate=estimate, params={"batch_size": n, "operations": counted["operations"]})
 
 
 def _shown(score: Score, params: Mapping[str, Any]) -> Measured:

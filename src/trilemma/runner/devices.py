@@ -52,6 +52,19 @@ def describe_device(device: torch.device) -> dict[str, Any]:
     return described
 
 
+def describe_attention() -> dict[str, Any]:
+    """Returns which implementations of attention torch may choose from; which one it chose is another matter."""
+    from torch.backends import cuda
+
+    enabled = {
+        "flash": cuda.flash_sdp_enabled(),
+        "memory_efficient": cuda.mem_efficient_sdp_enabled(),
+        "cudnn": cuda.cudnn_sdp_enabled(),
+        "math": cuda.math_sdp_enabled(),
+    }
+    return {"attention": [name for name, there in enabled.items() if there]}
+
+
 def gpu_uuid(device: torch.device) -> str | None:
     """Returns what names a CUDA device among all; None for another."""
     if device.type != "cuda":

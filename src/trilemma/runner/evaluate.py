@@ -17,7 +17,7 @@ from trilemma.metrics.frechet import frechet_distance, moments
 from trilemma.metrics.inception_score import inception_score_of_factors, inception_score_of_logits
 from trilemma.metrics.kernel import kernel_distance
 from trilemma.metrics.modes import count_modes, mode_kl, mode_tv, modes_covered
-from trilemma.metrics.prdc import coverage_within, prdc
+from trilemma.metrics.prdc import coverage_within, prdc, precision_within
 from trilemma.metrics.spread import FactorSpread, factor_spread, recalibrate, within_prompt_spread
 from trilemma.runner.anchors import Anchors, Arrays
 from trilemma.runner.per_image import CAPTIONED
@@ -112,7 +112,7 @@ def _evaluate_unconditional(found: Evaluation, data: SetData, anchors: Anchors) 
 
 def _evaluate_within(found: Evaluation, data: SetData, anchors: Anchors) -> None:
     spreads = tuple(f"spread_{name}" for name in scenes.FREE)
-    found.attempt(("coverage_within_prompts",), lambda: _coverage_within(data, anchors))
+    found.attempt(("precision_within_prompts", "coverage_within_prompts"), lambda: _within(data, anchors))
     found.attempt((*spreads, "within_prompt_spread"), lambda: _spreads(data, anchors))
 
 
@@ -186,27 +186,39 @@ def _off_manifold(data: SetData, anchors: Anchors) -> dict[str, Measured]:
     return {"off_manifold": Measured(estimate=rate, params={"threshold": threshold})}
 
 
-def _modes(data: SetData, anchors: Anchors) -> dict[str, Measured]:
+def modes_of(data: SetData, anchors: Anchors) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Returns each image's mode, int64 (N,) in [0, 512), and whether it lies off the manifold."""
     shape, color, background = (data.column(f"read_{name}") for name in CAPTIONED)
-    modes = (shape * len(scenes.COLORS) + color) * len(scenes.BACKGROUNDS) + background
-    off = data.column("residual") > anchors.residual_threshold
-    counts = count_modes(modes, off, n_modes=scenes.MODES)
+    modes_N: NDArray[np.int64] = (shape * len(scenes.COLORS) + color) * len(scenes.BACKGROUNDS) + background
+    off_N: NDArray[np.bool_] = data.column("residual") > anchors.residual_threshold
+    return modes_N, off_N
+
+
+def _modes(data: SetData, anchors: Anchors) -> dict[str, Measured]:
+    counts = count_modes(*modes_of(data, anchors), n_modes=scenes.MODES)
     params = {"threshold": anchors.residual_threshold}
     numbers = {"modes": modes_covered(counts), "mode_tv": mode_tv(counts), "mode_kl": mode_kl(counts)}
     return {name: Measured(estimate=estimate, params=params) for name, estimate in numbers.items()}
 
 
-def _coverage_within(data: SetData, anchors: Anchors) -> dict[str, Measured]:
+def _within(data: SetData, anchors: Anchors) -> dict[str, Measured]:
     real = anchors.arrays("within")["features"]
-    coverage = coverage_within(
-        data.arrays["features"], data.column("prompt_id"), real, np.array(anchors.within_prompts), k=K
-    )
+    sides = (data.arrays["features"], data.column("prompt_id"), real, np.array(anchors.within_prompts))
     params = {"k": K, "reference": anchors.digests["within"][:16]}
-    return {"coverage_within_prompts": Measured(estimate=coverage, n_reference=len(data), params=params)}
+    numbers = {"precision": precision_within(*sides, k=K), "coverage": coverage_within(*sides, k=K)}
+    return {
+        f"{name}_within_prompts": Measured(estimate=estimate, n_reference=len(data), params=params)
+        for name, estimate in numbers.items()
+    }
+
+
+def spreads_of(data: SetData, anchors: Anchors) -> dict[str, FactorSpread]:
+    """Returns the spread within prompts of every free factor."""
+    return {name: _spread(name, data, anchors.arrays("reference")) for name in scenes.FREE}
 
 
 def _spreads(data: SetData, anchors: Anchors) -> dict[str, Measured]:
-    factors = {name: _spread(name, data, anchors.arrays("reference")) for name in scenes.FREE}
+    factors = spreads_of(data, anchors)
     measured = {f"spread_{name}": Measured(estimate=factor.score) for name, factor in factors.items()}
     return {**measured, "within_prompt_spread": Measured(estimate=within_prompt_spread(factors))}
 

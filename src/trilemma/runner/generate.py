@@ -1,12 +1,12 @@
-"""Generates the planned sets batch by batch, measures each batch at once, and stores it before the next begins."""
+"""Generates the planned sets batch by batch, measures each batch at once, and stores it while the next is drawn."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -14,17 +14,21 @@ from numpy.typing import NDArray
 
 from trilemma.errors import UserError
 from trilemma.generator import Generator
+from trilemma.runner.behind import Behind
 from trilemma.runner.channel import Channel
 from trilemma.runner.devices import gpu_uuid
 from trilemma.runner.environment import node
-from trilemma.runner.grids import grid_entries, keep_for_grid
+from trilemma.runner.grids import grid_entries
 from trilemma.runner.job import Job
 from trilemma.runner.plan import Planned, batches
-from trilemma.store.parts import is_done, write_part
-from trilemma.store.tables import SCALARS
+from trilemma.runner.storing import Drawn, store_batch
+from trilemma.store.parts import is_done
 
 if TYPE_CHECKING:
     import torch
+
+# Seconds since 1970 that never go back while the process lives: what lies between two of them is a time.
+_EPOCH = time.time() - time.perf_counter()
 
 
 class Instruments(Protocol):
@@ -67,83 +71,42 @@ def generate_sets(
     """Makes every batch that is not stored yet; without instruments, of its images only the digests are kept."""
     total = sum(len(planned) for planned in entries.values())
     done = 0
-    for set_name, planned in entries.items():
-        shown = frozenset(entry.key for entry in grid_entries(planned))
-        for number, chosen in batches(planned, job.protocol.batch_size):
-            if not is_done(job.folder, job.name, set_name, number):
-                images, made = _make_batch(job, generator, knobs, chosen)
-                _store_batch(job, instruments, chosen, number, images, made, shown)
-            done += len(chosen)
-            channel.progress(set_name, done, total)
+    with Behind() as behind:
+        for set_name, planned in entries.items():
+            shown = frozenset(entry.key for entry in grid_entries(planned))
+            for number, chosen in batches(planned, job.protocol.batch_size):
+                stored = is_done(job.folder, job.name, set_name, number)
+                drawn = None if stored else _draw(job, generator, knobs, instruments, chosen)
+                done += len(chosen)
+                behind.do(partial(_keep, job, number, drawn, shown, partial(channel.progress, set_name, done, total)))
 
 
-def _make_batch(
-    job: Job, generator: Generator, knobs: Mapping[str, Any], chosen: Sequence[Planned]
-) -> tuple[torch.Tensor, dict[str, Any]]:
-    """Returns the images on the host and what is to be said of how they were made."""
-    before, start = generator.evaluations, time.time()
-    images = generator.generate([entry.prompt for entry in chosen], [entry.seed for entry in chosen], **knobs)
-    checked = Output(resolution=job.protocol.resolution).check(images, len(chosen))
-    on_host = checked.cpu()
-    made = {"t_start": start, "t_end": time.time(), "evaluations": (generator.evaluations - before) / len(chosen)}
-    where = {"attempt": job.attempt, "node": node(), "gpu_uuid": gpu_uuid(checked.device), "worker": os.getpid()}
-    return on_host, made | where
+def _keep(job: Job, number: int, drawn: Drawn | None, shown: frozenset[str], then: Callable[[], None]) -> None:
+    if drawn is not None:
+        store_batch(job, number, drawn, shown)
+    then()
 
 
-def _store_batch(
+def _draw(
     job: Job,
+    generator: Generator,
+    knobs: Mapping[str, Any],
     instruments: Instruments | None,
     chosen: Sequence[Planned],
-    number: int,
-    images: torch.Tensor,
-    made: dict[str, Any],
-    shown: frozenset[str],
-) -> None:
-    measured = instruments.measure(images, [entry.prompt for entry in chosen]) if instruments is not None else {}
-    pixels_BHWC = np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
-    rows = [
-        {
-            **_row(job.name, entry),
-            **made,
-            "batch": number,
-            "image_sha256": pixel_digest(pixels),
-            "width": pixels.shape[1],
-            "height": pixels.shape[0],
-            **_scalars(measured, i),
-        }
-        for i, (entry, pixels) in enumerate(zip(chosen, pixels_BHWC, strict=True))
-    ]
-    keep_for_grid(job.folder, job.name, number, chosen, pixels_BHWC, shown)
-    write_part(job.folder, job.name, chosen[0].set, number, rows, arrays_of(measured))
+) -> Drawn:
+    """Makes and measures one batch, and says how and when."""
+    prompts, seeds = [entry.prompt for entry in chosen], [entry.seed for entry in chosen]
+    before, start = generator.evaluations, _now()
+    images = Output(resolution=job.protocol.resolution).check(generator.generate(prompts, seeds, **knobs), len(chosen))
+    # A copy even of what is on the host: a model may draw its next images into the same memory while these are stored.
+    on_host, device = images.to("cpu", copy=True), images.device
+    end = _now()
+    measured = instruments.measure(on_host, prompts) if instruments is not None else {}
+    made = {"t_start": start, "t_end": end, "t_measured": _now()}
+    made |= {"evaluations": (generator.evaluations - before) / len(chosen)}
+    where = {"attempt": job.attempt, "node": node(), "gpu_uuid": gpu_uuid(device), "worker": os.getpid()}
+    return Drawn(chosen=chosen, images=on_host, measured=measured, made=made | where)
 
 
-def arrays_of(measured: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Returns the measurements that are more than one number per image."""
-    return {name: array for name, array in measured.items() if name not in SCALARS}
-
-
-def pixel_digest(pixels_HWC: NDArray[np.uint8]) -> str:
-    """Returns the sha256 of an image's RGB bytes, row by row."""
-    return hashlib.sha256(pixels_HWC.tobytes()).hexdigest()
-
-
-def _row(model: str, entry: Planned) -> dict[str, Any]:
-    shape, color, background = entry.target
-    return {
-        "model": model,
-        "set": entry.set,
-        "key": entry.key,
-        "prompt_id": entry.prompt_id,
-        "index": entry.index,
-        "seed": entry.seed,
-        "prompt": entry.prompt,
-        "status": "ok",
-        "target_shape": shape,
-        "target_color": color,
-        "target_background": background,
-    }
-
-
-def _scalars(measured: Mapping[str, NDArray[Any]], row: int) -> dict[str, Any]:
-    values = {name: measured[name][row].item() for name in SCALARS if name in measured}
-    return {name: None if value != value else value for name, value in values.items()}  # NaN becomes null
+def _now() -> float:
+    return _EPOCH + time.perf_counter()

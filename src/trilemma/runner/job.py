@@ -12,6 +12,7 @@ from typing import Any, Literal
 from trilemma.card import Card
 from trilemma.errors import UserError
 from trilemma.protocol import Protocol
+from trilemma.runner.speed_job import SpeedJob, speed_job
 from trilemma.runner.timing_job import TimingJob, timing_job
 from trilemma.store.atomic import write_json
 from trilemma.store.layout import RunFolder
@@ -85,11 +86,13 @@ class Job:
         }
 
 
-def read_job(path: Path) -> Job | TimingJob:
-    """Returns the job that :meth:`Job.write` or :meth:`TimingJob.write` put there."""
+def read_job(path: Path) -> Job | TimingJob | SpeedJob:
+    """Returns the job that the ``write`` of one of these put there."""
     stored = json.loads(path.read_text(encoding="utf-8"))
     if stored["kind"] == "timing":
         return timing_job(stored, where=str(path))
+    if stored["kind"] in ("speed", "flops"):
+        return speed_job(stored, where=str(path))
     card = stored["card"]
     return Job(
         kind=stored["kind"],

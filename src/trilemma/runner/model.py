@@ -12,12 +12,15 @@ from trilemma.protocol import SpeedSpec
 from trilemma.runner.calls import store_timings
 from trilemma.runner.channel import Channel
 from trilemma.runner.devices import describe_device, pick_device
-from trilemma.runner.generate import generate_sets
+from trilemma.runner.drawing_time import drawing
+from trilemma.runner.generate import Instruments, generate_sets
 from trilemma.runner.grids import write_grids
+from trilemma.runner.info import info_of
 from trilemma.runner.job import Job, import_target
 from trilemma.runner.plan import Planned, batches, plan
 from trilemma.runner.timing import batch_of
 from trilemma.store.parts import consolidate, remove_parts
+from trilemma.store.tables import SAMPLES, read_table
 from trilemma.timing.clock import Call, timed_call
 from trilemma.timing.flops import count_flops
 from trilemma.timing.sweep import steady, sweep
@@ -42,7 +45,7 @@ def measure_model(job: Job, channel: Channel) -> None:
     generator = registry.load(job.card, device.type)
     load_ns = time.perf_counter_ns() - start
     knobs = resolve_knobs(generator.info.knobs, {})
-    channel.send("ready", info=_info(generator, knobs), environment=describe_device(device))
+    channel.send("ready", info=info_of(generator, knobs), environment=describe_device(device))
     first_set = next(iter(entries.values()))
     if job.protocol.speed is not None and not job.folder.timings(job.name).is_file():
         store_timings(job, _time(job, job.protocol.speed, generator, knobs, first_set, device, load_ns, channel))
@@ -50,11 +53,26 @@ def measure_model(job: Job, channel: Channel) -> None:
     if not job.folder.samples(job.name).is_file():
         wanted = job.protocol.extractors is not None
         instruments = import_target(job.instruments.load)(job.protocol, device.type) if wanted else None
-        generate_sets(job, generator, knobs, instruments, entries, channel)
-        write_grids(job.folder, job.name, entries, job.protocol.batch_size)
-        size = job.protocol.batch_size
-        consolidate(job.folder, job.name, [(n, b) for n, planned in entries.items() for b, _ in batches(planned, size)])
+        seconds = draw_all(job, generator, knobs, instruments, entries, channel)
+        samples = read_table(job.folder.samples(job.name), SAMPLES)
+        channel.send("drawn", drawing=drawing(samples, job.attempt, seconds))
     remove_parts(job.folder, job.name)
+
+
+def draw_all(
+    job: Job,
+    generator: Generator,
+    knobs: dict[str, Any],
+    instruments: Instruments | None,
+    entries: dict[str, list[Planned]],
+    channel: Channel,
+) -> float:
+    """Makes, measures and stores all images; returns the seconds from the first call to the files that stay."""
+    start, size = time.perf_counter(), job.protocol.batch_size
+    generate_sets(job, generator, knobs, instruments, entries, channel)
+    write_grids(job.folder, job.name, entries, size)
+    consolidate(job.folder, job.name, [(n, b) for n, planned in entries.items() for b, _ in batches(planned, size)])
+    return time.perf_counter() - start
 
 
 def _flops(generator: Generator, knobs: dict[str, Any], entries: list[Planned]) -> dict[str, Any]:
@@ -80,16 +98,3 @@ def _time(
     first = timed_call(lambda: batch(1, 0), device, scenario="first_call", size=1, number=0)
     single = steady(batch, 1, speed, device, "single_stream")
     return [load, first, *single, *sweep(batch, speed, device)]
-
-
-def _info(generator: Generator, knobs: dict[str, Any]) -> dict[str, Any]:
-    info = generator.info
-    return {
-        "name": info.name,
-        "family": info.family,
-        "resolution": info.resolution,
-        "parameters": info.parameters,
-        "knobs": knobs,
-        "declared_knobs": [asdict(knob) for knob in info.knobs],
-        "capabilities": sorted(info.capabilities),
-    }

@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trilemma.card import Card
 from trilemma.errors import UserError
 from trilemma.identity import digest
 from trilemma.metrics import catalog
 from trilemma.protocol import Protocol
-from trilemma.runner.channel import describe
-from trilemma.runner.continuing import new_folder, unfinished
+from trilemma.registry import refuse_random
 from trilemma.runner.devices import check_device
 from trilemma.runner.display import Display
+from trilemma.runner.drawing_time import unknown
 from trilemma.runner.environment import environment, executor, gpus, host, tool
 from trilemma.runner.job import REFERENCE, Instrumentation, Job, import_target
 from trilemma.runner.keys import keys_of
 from trilemma.runner.launch import Message, run_worker
 from trilemma.runner.plan import plan
+from trilemma.runner.session import Opened, Session, open_run
 from trilemma.store.atomic import remove_unfinished
-from trilemma.store.digests import digests
-from trilemma.store.events import add_event, now
+from trilemma.store.events import now
+from trilemma.store.frontier import write_frontier
 from trilemma.store.layout import RunFolder
-from trilemma.store.lock import locked
 from trilemma.store.metric_rows import write_metrics
-from trilemma.store.record import SCHEMA, Record, RunStatus
+from trilemma.store.record import SCHEMA, Record
 from trilemma.store.run import Run
 from trilemma.strict_toml import dump
 
+if TYPE_CHECKING:
+    from trilemma.runner.anchors import Anchors
+    from trilemma.runner.frontier import Swept
+
+TIME_LOST = "the run was killed after its last image, before it was recorded how long they took"
 LONGEST_WRITE = 24 * 3600.0  # seconds; the cache is shared, and what is older is of a process that was killed
 
 
@@ -48,6 +52,7 @@ class Request:
         samples: caps every set; None for the whole protocol.
         parent_run_id: the run that this one is to confirm.
         cache: where measurements of real images are kept.
+        sweep: model → knob → values, where the cards are settings of models whose frontiers are wanted.
     """
 
     protocol: Protocol
@@ -59,6 +64,7 @@ class Request:
     device: str = "auto"
     parent_run_id: str | None = None
     argv: tuple[str, ...] = ()
+    sweep: dict[str, dict[str, tuple[float | int, ...]]] | None = None
     instruments: Instrumentation = field(default_factory=Instrumentation)
 
     def check(self) -> None:
@@ -72,6 +78,7 @@ class Request:
         for card in self.cards:
             if card.name == REFERENCE:
                 raise UserError(f'no model may be called "{REFERENCE}": real images are.', where=str(card.path))
+        refuse_random(self.cards)
 
     def spec(self) -> dict[str, Any]:
         """Returns what makes two commands the same."""
@@ -81,6 +88,7 @@ class Request:
             "samples": self.samples,
             "seed": self.seed,
             "device": self.device,
+            **({} if self.sweep is None else {"sweep": self.sweep}),
         }
 
 
@@ -97,21 +105,10 @@ def run_benchmark(request: Request, display: Display) -> Run:
     measured = request.protocol.extractors is not None
     instruments = import_target(request.instruments.identity)(request.protocol) if measured else {}
     identity = digest([SCHEMA, request.spec(), request.parent_run_id, instruments, tool()["version"]])
-    found = unfinished(request.runs, identity)
-    folder = found[0] if found is not None else new_folder(request.runs, identity)
-    record = found[1] if found is not None else _new_record(request, folder, identity, instruments, planned)
-    with locked(folder.lock):
-        session = _Session(request, folder, record, display, sum(planned.values()))
-        session.start(continued=found is not None)
-        try:
-            session.work()
-        except KeyboardInterrupt:
-            session.finish("cancelled")
-            raise
-        except Exception as error:
-            session.fail(error)
-            raise
-    return Run(folder.path)
+    opened = open_run(
+        request.runs, identity, lambda folder: _new_record(request, folder, identity, instruments, planned)
+    )
+    return _Session(request, opened, display, sum(planned.values())).carry_out()
 
 
 def _new_record(
@@ -138,29 +135,26 @@ def _new_record(
     )
 
 
-class _Session:
-    """This process's part of a run: one worker after the other, and the record kept true in between."""
+class _Session(Session):
+    """One worker after the other, and the record kept true in between."""
 
-    def __init__(self, request: Request, folder: RunFolder, record: Record, display: Display, images: int) -> None:
-        self.request, self.folder, self.record, self.display, self.images = request, folder, record, display, images
+    def __init__(self, request: Request, opened: Opened, display: Display, images: int) -> None:
+        super().__init__(opened, display)
+        self.request, self.images = request, images
 
-    def start(self, *, continued: bool) -> None:
-        self.record.status, self.record.ended, self.record.errors, self.record.error = "started", None, {}, None
-        self.record.attempts += 1
-        remove_unfinished(self.folder.path)
+    def start(self) -> None:
+        super().start()
         remove_unfinished(self.request.cache, older_than=LONGEST_WRITE)
-        self.save()
-        self.event("continued" if continued else "started", pid=os.getpid())
-        if continued:
-            self.display.say(f"Continuing {self.record.run_id}.")
 
     def work(self) -> None:
         with self.display:
             if self.request.protocol.reference is not None or self.request.protocol.speed is not None:
                 self.measure_reference()
-            for card in self.request.cards:
-                if self.record.models[card.name]["status"] != "done":
-                    self.measure_model(card)
+            waiting = [card for card in self.request.cards if self.record.models[card.name]["status"] != "done"]
+            if self.request.sweep is not None:
+                self.display.begin_whole("sweep", len(self.request.cards), len(waiting), self.images)
+            for card in waiting:
+                self.measure_model(card)
             self.compute()
         self.finish("failed" if self.record.errors else "complete")
 
@@ -184,6 +178,8 @@ class _Session:
         counts["failed"] = counts["planned"] - counts["done"]
         if error is not None:
             self.record.errors[card.name] = error
+        else:
+            self.record.models[card.name].setdefault("drawing", unknown(TIME_LOST))
         self.save()
         self.event("model failed" if error is not None else "model done", model=card.name)
 
@@ -221,6 +217,9 @@ class _Session:
             self.save()
         elif message["kind"] == "counted":
             self.record.models[name]["flops"] = message["flops"]
+        elif message["kind"] == "drawn":
+            self.record.models[name]["drawing"] = message["drawing"]
+            self.save()
         elif message["kind"] == "progress" and message["stage"] != "timing":
             self.record.counts[name]["done"] = message["done"]
 
@@ -229,7 +228,7 @@ class _Session:
         from trilemma.runner.anchors import Anchors
         from trilemma.runner.assemble import assemble
 
-        anchors = None
+        started, anchors = time.monotonic(), None
         if self.request.protocol.reference is not None:
             anchors = Anchors(self.request.protocol, self.request.cache, self.record.instruments)
             self.record.reference = {"digests": anchors.digests, "reader_accuracy": anchors.reader_accuracy()}
@@ -238,20 +237,15 @@ class _Session:
         run = Run(self.folder.path)
         rows = assemble(run, self.request.protocol, anchors, lambda: self.display.advance("metrics"))
         write_metrics(self.folder.metrics, rows)
+        self.record.seconds["metrics"] = round(time.monotonic() - started, 3)
         self.display.end("metrics", None)
+        if self.request.sweep is not None and anchors is not None:
+            self.compute_frontier(anchors, self.request.sweep)
 
-    def fail(self, error: Exception) -> None:
-        self.record.error = self.record.error or describe(error)
-        self.finish("failed")
+    def compute_frontier(self, anchors: Anchors, swept: Swept) -> None:
+        from trilemma.runner.frontier import frontier
 
-    def finish(self, status: RunStatus) -> None:
-        self.record.status, self.record.ended = status, now()
-        self.record.files = digests(self.folder) if status == "complete" else {}
-        self.event(status)
-        self.save()  # last: once it is complete, nobody would clear away what a kill leaves of a later write
-
-    def save(self) -> None:
-        self.record.write(self.folder.record)
-
-    def event(self, what: str, **details: Any) -> None:
-        add_event(self.folder.events, what, **details)
+        self.display.begin("frontier", len(self.record.models), stage="computing", images=False)
+        found = frontier(Run(self.folder.path), anchors, swept, lambda: self.display.advance("frontier"))
+        write_frontier(self.folder.frontier, self.folder.frontier_csv, found)
+        self.display.end("frontier", None)

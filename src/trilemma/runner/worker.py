@@ -1,4 +1,4 @@
-"""The child process, ``python -P -m trilemma.runner.worker JOB.json``: for a model, a timing, or the real images."""
+"""The child process, ``python -P -m trilemma.runner.worker JOB.json``: for a model, its timing, or the real images."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from trilemma.runner.channel import Channel, serve
 from trilemma.runner.job import Job, read_job
+from trilemma.runner.speed_job import SpeedJob
 from trilemma.runner.timing_job import TimingJob
 
 
@@ -15,12 +16,16 @@ def main(arguments: list[str]) -> int:
     return serve(lambda channel: _work(read_job(Path(arguments[0])), channel))
 
 
-def _work(job: Job | TimingJob, channel: Channel) -> None:
+def _work(job: Job | TimingJob | SpeedJob, channel: Channel) -> None:
     # Here, so that a job's own failure to import is reported as one.
     if isinstance(job, TimingJob):
         from trilemma.runner.timing import measure_timing
 
         measure_timing(job, channel)
+    elif isinstance(job, SpeedJob):
+        from trilemma.runner.speed_worker import measure_speed
+
+        measure_speed(job, channel)
     elif job.kind == "reference":
         from trilemma.runner.reference import measure_reference
 

@@ -16,7 +16,7 @@ from trilemma.errors import UserError, suggest
 from trilemma.features.presets import PRESETS, Preset, preset
 from trilemma.metrics.statistics_file import holds_statistics
 from trilemma.protocol import Protocol
-from trilemma.registry import find_card, find_protocol, model_names
+from trilemma.registry import find_card, find_protocol, model_names, refuse_random
 from trilemma.scoring.copies import PIXELS
 from trilemma.scoring.drawing import DrawnImages, Progress
 from trilemma.scoring.prompts import Rows, read_prompts, with_prompts
@@ -129,6 +129,7 @@ class Resolver:
     def _model(self, name: str, count: int | None) -> Side:
         workspace = self._workspace()
         card, protocol = find_card(name, workspace), find_protocol(SCENES, workspace)
+        refuse_random([card])
         drawn = DrawnImages(card, protocol, seed=self.seed, count=count, device=self.device, progress=self.drawing)
         origin = {"revision": card.revision, "protocol": protocol.name, "version": protocol.version, "seed": self.seed}
         return Side(name=name, kind="model", images=drawn, prompts=drawn.prompts, origin=origin)

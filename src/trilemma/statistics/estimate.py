@@ -23,7 +23,7 @@ class Estimate:
         se: its standard error, or None when unknown.
         se_method: "influence" (the reference held fixed), "influence_both" (the sampling of both sides),
             "group_jackknife", "blocks", "mean", "binomial", "delta", "difference", "difference_jackknife", "none";
-            those that sum within clusters first end in "_clustered".
+            those that sum within clusters first end in "_clustered"; of times, "calls" or "processes".
         n: samples that went in.
         degrees_of_freedom: of the standard error; None means normal quantiles.
         scale: on which the number scatters evenly, and so the one that its interval lives on.

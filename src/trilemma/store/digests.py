@@ -14,7 +14,14 @@ from trilemma.store.run import Run
 from trilemma.store.tables import SAMPLES, TIMINGS, read_table
 
 # Reports, figures and tables are drawn from these, and may be drawn anew.
-PATTERNS = ("metrics.jsonl", "samples/*.parquet", "influence/*.npz", "replicates/*.npz", "timings/*.parquet")
+PATTERNS = (
+    "metrics.jsonl",
+    "frontier.json",
+    "samples/*.parquet",
+    "influence/*.npz",
+    "replicates/*.npz",
+    "timings/*.parquet",
+)
 
 
 def digested_files(folder: RunFolder) -> dict[str, Path]:

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trilemma.stages import STAGES
 from trilemma.store.database import Database
 from trilemma.store.metric_rows import MetricRow
 from trilemma.store.run import Run
@@ -69,7 +70,8 @@ def pytest_benchmark(run: Run) -> Document:
     for model in run.models:
         if run.folder.timings(model).is_file():
             timings = run.timings(model)
-            timed = timings[(timings["status"] == "ok") & ~timings["scenario"].isin(UNTIMED)]
+            whole = ~timings["scenario"].isin(UNTIMED) & ~timings["stage"].isin(STAGES)
+            timed = timings[(timings["status"] == "ok") & whole]
             for _, calls in timed.groupby(["scenario", "batch_size"], sort=False):
                 benchmarks.append(_benchmark(model, calls))
     return {

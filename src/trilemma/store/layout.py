@@ -37,6 +37,16 @@ class RunFolder:
         """The table for a spreadsheet."""
         return self.path / "table.csv"
 
+    @property
+    def frontier(self) -> Path:
+        """What a sweep found; other runs have none."""
+        return self.path / "frontier.json"
+
+    @property
+    def frontier_csv(self) -> Path:
+        """A sweep's settings for a spreadsheet."""
+        return self.path / "frontier.csv"
+
     def samples(self, model: str) -> Path:
         """One row per image of a model."""
         return self.path / "samples" / f"{model}.parquet"

@@ -25,15 +25,16 @@ class Record:
     Attributes:
         schema: that of the file that it was read from; what is written is always of :data:`SCHEMA`.
         identity: the digest of ``spec``: the same command again finds its unfinished run by it.
-        spec: protocol, models with revisions, samples, seed, device, instruments.
+        spec: protocol, models with revisions, samples, seed, device; of a sweep also "sweep": model → knob → values.
         partial: the sets were cut (``--samples``): not comparable with the whole protocol.
         parent_run_id: the run that this one was started to confirm.
         executor: what the workers ran on: kind and number of nodes.
-        cards: each model's card as it was. models: what each says of itself, what was counted, where it ran, and its
-            status ("waiting" | "done" | "failed").
+        cards: each model's card as it was. models: what each says of itself, what was counted, where it ran, how
+            long its images took ("drawing": see runner.drawing_time), and its status ("waiting" | "done" | "failed").
         keys: for each model the digests case, execution and hardware, with their fields.
         counts: for each model planned, done and failed images. errors: for each model that failed, why.
         error: what ended the run as a whole; null where nothing did.
+        seconds: what was done for all models together: "metrics", computing their numbers.
         reference: what real images gave: the anchors of the scores and the readers' accuracy on held-out images.
         files: path → sha256 of everything that numbers stand in, written when the run completes: then it never changes.
     """
@@ -60,6 +61,7 @@ class Record:
     errors: dict[str, dict[str, str]] = field(default_factory=dict)
     error: dict[str, str] | None = None
     instruments: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
     reference: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trilemma.card import marked
 from trilemma.errors import UserError, suggest
 from trilemma.store.arrays import read_arrays
 from trilemma.store.layout import RunFolder
@@ -29,6 +30,10 @@ class Run:
     def models(self) -> list[str]:
         """The names of the models, in the order in which they ran."""
         return list(self.record.models)
+
+    def label(self, model: str) -> str:
+        """Returns a model's name as people see it: one whose weights were drawn is marked."""
+        return marked(model, self.record.cards.get(model, {}))
 
     @cached_property
     def rows(self) -> list[MetricRow]:

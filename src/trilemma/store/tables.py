@@ -97,6 +97,7 @@ SAMPLES: Columns = {
     "worker": "int64",
     "t_start": "float64",
     "t_end": "float64",
+    "t_measured": "float64",
     "evaluations": "float64",
     "target_shape": "int64",
     "target_color": "int64",

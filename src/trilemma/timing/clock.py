@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trilemma.timing.cuda import DeviceStopwatch, device_state
 
@@ -23,12 +23,14 @@ class Call:
 
     Attributes:
         scenario: "load", "first_call", "warmup", "offline", "single_stream" or "reference_decoder".
-        stage: "load", or "e2e": from the prompts to the images on the host.
+        stage: "load"; "e2e", from the prompts to the images on the host; or a stage of such a call (trilemma.stages).
         peak_rss_bytes: the most memory that the process ever held, runtime included.
         device_ns: from the first to the last of the call's work on a CUDA device's own clock.
         allocated_bytes, reserved_bytes: the most that torch had allocated on a CUDA device, and the most that it had
             taken from it, since the last reset.
         sm_mhz, temp_c, power_w: of a CUDA device right after the call; None where torch finds no NVML to ask.
+        status: "ok"; "skipped", "out_of_memory" or "failed", of a batch size without times; "void", of times that do
+            not count.
     """
 
     scenario: str
@@ -50,8 +52,16 @@ class Call:
     reason: str | None = None
 
 
-def timed_call(work: Callable[[], object], device: torch.device, *, scenario: str, size: int, number: int) -> Call:
-    """Runs ``work`` once, end to end, and returns its row."""
+def timed_call(
+    work: Callable[[], object],
+    device: torch.device,
+    *,
+    scenario: str,
+    size: int,
+    number: int,
+    state: Callable[[torch.device], dict[str, Any]] = device_state,
+) -> Call:
+    """Runs ``work`` once, end to end, and returns its row; ``state`` fills the columns of a CUDA device."""
     stopwatch = DeviceStopwatch(device)
     synchronize(device)
     start = time.perf_counter_ns()
@@ -69,7 +79,7 @@ def timed_call(work: Callable[[], object], device: torch.device, *, scenario: st
         wall_ns=wall,
         device_ns=stopwatch.elapsed_ns(),
         peak_rss_bytes=peak_rss_bytes(),
-        **device_state(device),
+        **state(device),
         device=device.type,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -36,14 +37,38 @@ class DeviceStopwatch:
 
 def device_state(device: torch.device) -> dict[str, Any]:
     """Returns the columns of a timing that a CUDA device fills; none elsewhere."""
-    if device.type != "cuda":
-        return {}
+    return {**_memory(device), **_condition(device)} if device.type == "cuda" else {}
+
+
+class SparingState:
+    """As :func:`device_state`, but asks NVML at most every tenth of a second: the device idles while it answers."""
+
+    def __init__(self, least_seconds: float = 0.1) -> None:
+        self.least_seconds = least_seconds
+        self.asked_at = -least_seconds
+
+    def __call__(self, device: torch.device) -> dict[str, Any]:
+        """Returns the columns; those of NVML only where it was asked."""
+        if device.type != "cuda":
+            return {}
+        if time.perf_counter() - self.asked_at < self.least_seconds:
+            return _memory(device)
+        found = device_state(device)
+        self.asked_at = time.perf_counter()
+        return found
+
+
+def _memory(device: torch.device) -> dict[str, Any]:
+    from torch import cuda
+
+    return {"allocated_bytes": cuda.max_memory_allocated(device), "reserved_bytes": cuda.max_memory_reserved(device)}
+
+
+def _condition(device: torch.device) -> dict[str, Any]:
     from torch import cuda
 
     milliwatts = _asked(cuda.power_draw, device)
     return {
-        "allocated_bytes": cuda.max_memory_allocated(device),
-        "reserved_bytes": cuda.max_memory_reserved(device),
         "sm_mhz": _asked(cuda.clock_rate, device),
         "temp_c": _asked(cuda.temperature, device),
         "power_w": None if milliwatts is None else milliwatts / 1e3,

@@ -13,11 +13,11 @@ import numpy as np
 from trilemma.card import Card
 from trilemma.errors import UserError
 from trilemma.protocol import Protocol
+from trilemma.runner.busy import BUSY_CORES, Snapshot
 from trilemma.runner.launch import WORKER_DIED, Ended, Message, run_worker
 from trilemma.runner.timing_job import Scenario
 from trilemma.store.events import now
 from trilemma.store.tables import TIMINGS, read_table
-from trilemma.tracking.busy import BUSY_CORES, Snapshot
 from trilemma.tracking.case import Case, case_of
 from trilemma.tracking.side import Side, own_side
 

@@ -83,7 +83,7 @@ def _card(model: str, workspace: Workspace) -> Card:
 
 
 def _has_recipe(card: Card) -> bool:
-    return card.family in RECIPES and bool(card.network)
+    return card.family in RECIPES and bool(card.network) and not card.random_weights
 
 
 def _device(name: str) -> torch.device:

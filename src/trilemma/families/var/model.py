@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from trilemma.families.sampling import embed_for_guidance, guide, sample_categorical
+from trilemma.card import Precision
+from trilemma.errors import UserError
+from trilemma.families.preparing import cast, channels_last, compile_function, compile_in_place
+from trilemma.families.random_weights import random_network
+from trilemma.families.replaying import Replayed
+from trilemma.families.sampling import guide, sample_categorical
 from trilemma.families.taming_parts import AutoencoderNetwork, build_decoder, build_encoder
 from trilemma.families.text import TextEncoder
+from trilemma.families.var.conditions import ClassCondition, TextCondition
 from trilemma.families.var.quantizer import MultiScaleQuantizer
-from trilemma.families.var.transformer import VarTransformer, VarTransformerNetwork
+from trilemma.families.var.transformer import Sampling, VarTransformer, VarTransformerNetwork
 from trilemma.families.vqar import KNOBS
 from trilemma.families.weights import count_parameters, load_weights, network_from, to_uint8
 from trilemma.generator import GeneratorInfo, SampleStreams, check_batch, resolve_knobs
+from trilemma.stages import DECODE, SAMPLE, TEXT, stage
 
 if TYPE_CHECKING:
     from trilemma.card import Card
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,20 +47,23 @@ class VarNetwork:
     heads: int = 4
     width: int = 128
     shared_ada: bool = True
+    attention: tuple[int, ...] = ()
+    groups: int = 8
+    classes: int = 0
 
     @property
     def autoencoder(self) -> AutoencoderNetwork:
         """The convolutional part."""
         return AutoencoderNetwork(
             resolution=self.resolution, channels=self.channels, multipliers=self.multipliers,
-            res_blocks=self.res_blocks, latent=self.latent,
+            res_blocks=self.res_blocks, latent=self.latent, attention=self.attention, groups=self.groups,
         )  # fmt: skip
 
     def transformer(self, text_width: int) -> VarTransformerNetwork:
-        """The transformer, in text mode."""
+        """The transformer, in class mode where there are classes, else in text mode."""
         return VarTransformerNetwork(
             codes=self.codes, code_width=self.latent, scales=self.scales, width=self.width, depth=self.depth,
-            heads=self.heads, text_width=text_width, shared_ada=self.shared_ada,
+            heads=self.heads, classes=self.classes, text_width=text_width, shared_ada=self.shared_ada,
         )  # fmt: skip
 
 
@@ -73,6 +86,7 @@ class MultiScaleTokenizer(nn.Module):
 
     def decode(self, latent_BCHW: Tensor) -> Tensor:
         """Returns images in about [-1, 1] of a sum of codes."""
+        latent_BCHW = latent_BCHW.to(self.post_quant_conv.weight.dtype)
         image: Tensor = self.decoder(self.post_quant_conv(latent_BCHW))
         return image
 
@@ -80,6 +94,34 @@ class MultiScaleTokenizer(nn.Module):
         """Encodes, quantises and decodes."""
         *_, (_, _, total) = self.quantize.encode(self.latent(images_B3HW))
         return self.decode(total)
+
+
+Networks = tuple[TextCondition | ClassCondition, MultiScaleTokenizer, VarTransformer]
+
+
+def _trained(network: VarNetwork, card: Card, device: str) -> Networks:
+    text = TextEncoder(card.path).to(device)
+    tokenizer = MultiScaleTokenizer(network, with_encoder=False).eval().requires_grad_(False)
+    transformer = VarTransformer(network.transformer(text.width)).eval().requires_grad_(False)
+    load_weights(tokenizer, card.path / "decoder.safetensors")
+    load_weights(transformer, card.path / "transformer.safetensors")
+    return TextCondition(text), tokenizer.to(device), transformer.to(device)
+
+
+def _random(network: VarNetwork, card: Card, device: str) -> Networks:
+    if not network.classes:
+        raise UserError("random weights need classes: captions need a trained text encoder.", where=str(card.path))
+    build = partial(MultiScaleTokenizer, network, with_encoder=False)
+    # The sum of all scales stays in float32, whatever the decoder's precision.
+    tokenizer = random_network("tokenizer", build, card, device, precision="fp32")
+    transformer = random_network("transformer", lambda: VarTransformer(network.transformer(0)), card, device)
+    return ClassCondition(network.classes, device), tokenizer, transformer
+
+
+def parts(card: Card) -> dict[str, nn.Module]:
+    """Returns the whole networks of a card with random weights by the names of its ``[[parts]]``, encoder included."""
+    network = network_from(VarNetwork, card)
+    return {"transformer": VarTransformer(network.transformer(0)), "tokenizer": MultiScaleTokenizer(network)}
 
 
 class Var:
@@ -92,61 +134,76 @@ class Var:
     def __init__(self, card: Card, device: str) -> None:
         network = network_from(VarNetwork, card)
         self.linear = card.options.get("guidance_schedule", "constant") == "linear"
-        self.text = TextEncoder(card.path).to(device)
-        self.tokenizer = MultiScaleTokenizer(network, with_encoder=False).eval().requires_grad_(False)
-        self.transformer = VarTransformer(network.transformer(self.text.width)).eval().requires_grad_(False)
-        load_weights(self.tokenizer, card.path / "decoder.safetensors")
-        load_weights(self.transformer, card.path / "transformer.safetensors")
-        self.tokenizer.to(device)
-        self.transformer.to(device)
+        networks = _random(network, card, device) if card.random_weights else _trained(network, card, device)
+        self.condition, self.tokenizer, self.transformer = networks
+        channels_last([self.tokenizer])
+        self.draw: Callable[..., Tensor] = self._last_latent
         self.scales = network.scales
         self.evaluations = 0
         self.info = GeneratorInfo(
             name=card.name, family="var", resolution=network.resolution, knobs=KNOBS,
-            parameters=count_parameters(self.tokenizer, self.transformer, self.text),
-            capabilities=frozenset({"trace"}),
+            parameters=count_parameters(self.tokenizer, self.transformer, self.condition),
+            capabilities=frozenset({"trace", "bf16", "fp16", "compile"}),
         )  # fmt: skip
+
+    def prepare(self, *, precision: Precision, compiled: bool) -> None:
+        """See :class:`trilemma.generator.Preparable`. The sum of all scales stays in float32: it loses small terms."""
+        cast([self.condition, self.transformer, self.tokenizer.post_quant_conv, self.tokenizer.decoder], precision)
+        if compiled:
+            compile_in_place([*self.condition.networks, self.tokenizer.decoder])
+            for block in self.transformer.blocks:
+                block.forward = compile_function(block.forward)
+            if self.transformer.pos_1LC.device.type == "cuda":
+                self.draw = Replayed(self.draw)
 
     @torch.no_grad()
     def generate(self, prompts: Sequence[str], seeds: Sequence[int], **knobs: float) -> Tensor:
         """See :class:`trilemma.generator.Generator`."""
-        return self._decode(self._sample(prompts, seeds, knobs))
+        return self._decode(self._sample(self.draw, prompts, seeds, knobs))
 
     @torch.no_grad()
     def trace(self, prompts: Sequence[str], seeds: Sequence[int], **knobs: float) -> list[Tensor]:
         """Returns the picture that the scales so far decode to, after each scale."""
-        indices = self._sample(prompts, seeds, knobs)
-        return [self._decode(indices[: count + 1]) for count in range(len(self.scales))]
+        return [self._decode(latent) for _, latent in self._sample(self._scales, prompts, seeds, knobs)]
 
-    def _sample(self, prompts: Sequence[str], seeds: Sequence[int], knobs: dict[str, float]) -> list[Tensor]:
+    def _sample(
+        self, draw: Callable[..., T], prompts: Sequence[str], seeds: Sequence[int], knobs: dict[str, float]
+    ) -> T:
         check_batch(prompts, seeds)
         settings = resolve_knobs(self.info.knobs, knobs)
         scale = settings.pop("guidance_scale")
-        text_BD, guided = embed_for_guidance(self.text, prompts, scale)
-        uniform_BL = SampleStreams(seeds).uniform(self.transformer.network.tokens).to(text_BD.device)
-        condition = self.transformer.condition(text_BD)
-        caches = self.transformer.start(len(text_BD))
-        indices: list[Tensor] = []
-        inputs: Tensor | None = None
-        for place, side in enumerate(self.scales):
-            logits = self.transformer.step(condition, inputs, caches)
-            logits = guide(logits, self._strength(scale, place)) if guided else logits
-            end = caches[0].length
-            drawn = sample_categorical(logits.flatten(0, 1), uniform_BL[:, end - side**2 : end].flatten(), **settings)
-            indices.append(drawn.view(len(prompts), -1))
-            if place + 1 < len(self.scales):
-                inputs = self._next_inputs(indices)
-                inputs = torch.cat([inputs, inputs]) if guided else inputs
-        self.evaluations += len(text_BD) * len(self.scales)
-        return indices
+        with stage(TEXT):
+            given, guided = self.condition(prompts, scale)
+        with stage(SAMPLE):
+            uniform_BL = SampleStreams(seeds).uniform(self.transformer.network.tokens).to(given.device)
+            self.evaluations += len(given) * len(self.scales)
+            return draw(given, uniform_BL, guidance_scale=scale if guided else None, **settings)
 
-    def _next_inputs(self, indices: list[Tensor]) -> Tensor:
-        coarse = self.tokenizer.quantize.decode(indices)
-        side = self.scales[len(indices)]
-        return self.tokenizer.quantize.shrink(coarse, side).flatten(2).transpose(1, 2)
+    def _last_latent(self, given: Tensor, uniform_BL: Tensor, **settings: Any) -> Tensor:
+        *_, (_, latent_BCHW) = self._scales(given, uniform_BL, **settings)
+        return latent_BCHW
+
+    def _scales(
+        self, given: Tensor, uniform_BL: Tensor, *, guidance_scale: float | None, **settings: Any
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields after each scale its indices ``(B, s * s)`` and the sum of the codes so far, ``(B, C, H, W)``."""
+        sampling, quantize = Sampling(self.transformer, given), self.tokenizer.quantize
+        total, inputs = torch.zeros((), device=given.device), None
+        uniforms = uniform_BL.split([side**2 for side in self.scales], dim=1)
+        for place, (side, uniform_BT) in enumerate(zip(self.scales, uniforms, strict=True)):
+            if place:
+                inputs = quantize.next_inputs(total, side)
+                inputs = inputs if guidance_scale is None else inputs.repeat(2, 1, 1)
+            logits = self.transformer.step(sampling, inputs)
+            logits = logits if guidance_scale is None else guide(logits, self._strength(guidance_scale, place))
+            drawn = sample_categorical(logits.flatten(0, 1), uniform_BT.flatten(), **settings)
+            indices_BT = drawn.view(uniform_BT.shape)
+            total = total + quantize.grow(quantize.look_up(indices_BT, place), place)
+            yield indices_BT, total
 
     def _strength(self, scale: float, place: int) -> float:
         return 1 + (scale - 1) * place / (len(self.scales) - 1) if self.linear else scale
 
-    def _decode(self, indices: list[Tensor]) -> Tensor:
-        return to_uint8(self.tokenizer.decode(self.tokenizer.quantize.decode(indices)))
+    def _decode(self, latent_BCHW: Tensor) -> Tensor:
+        with stage(DECODE):
+            return to_uint8(self.tokenizer.decode(latent_BCHW))

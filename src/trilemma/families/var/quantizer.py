@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,18 +20,20 @@ RESIDUAL_SHARE = 0.5
 class SharedConvolutions(nn.Module):
     """Four convolutions; each scale uses the one whose tick lies nearest to its place among the scales."""
 
-    ticks: Tensor
-
     def __init__(self, width: int) -> None:
         super().__init__()
         self.qresi_ls = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(PHIS))
-        self.ticks = torch.linspace(1 / 3 / PHIS, 1 - 1 / 3 / PHIS, PHIS, dtype=torch.float64)
 
     def forward(self, x_BCHW: Tensor, place: float) -> Tensor:
         """Applies the convolution for ``place`` in [0, 1]."""
-        phi = self.qresi_ls[int((self.ticks - place).abs().argmin())]
+        phi = self.qresi_ls[_nearest_tick(place)]
         convolved: Tensor = phi(x_BCHW)
         return x_BCHW * (1 - RESIDUAL_SHARE) + convolved * RESIDUAL_SHARE
+
+
+def _nearest_tick(place: float) -> int:
+    ticks = np.linspace(1 / 3 / PHIS, 1 - 1 / 3 / PHIS, PHIS)
+    return int(np.abs(ticks - place).argmin())
 
 
 class MultiScaleQuantizer(nn.Module):
@@ -79,15 +82,18 @@ class MultiScaleQuantizer(nn.Module):
             residual, total = residual - grown, total + grown
             yield vectors_NC, indices_BT, total
 
-    def decode(self, indices: Sequence[Tensor]) -> Tensor:
-        """Returns the full-size latent of one tensor of indices per scale; fewer scales give a coarser latent."""
-        parts = [self.grow(self.look_up(index_BT, scale), scale) for scale, index_BT in enumerate(indices)]
-        return torch.stack(parts).sum(0)
+    def sums(self, indices: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yields the full-size latent that the scales so far decode to, after each scale's indices ``(B, s * s)``."""
+        total = torch.zeros(())
+        for scale, index_BT in enumerate(indices):
+            total = total + self.grow(self.look_up(index_BT, scale), scale)
+            yield total
 
     def teacher_inputs(self, indices: Sequence[Tensor]) -> Tensor:
         """Returns what the transformer reads at scales 2, 3, ...: ``(B, L - first, C)``."""
-        inputs, total = [], torch.zeros(())
-        for scale, index_BT in enumerate(indices[:-1]):
-            total = total + self.grow(self.look_up(index_BT, scale), scale)
-            inputs.append(self.shrink(total, self.scales[scale + 1]).flatten(2).transpose(1, 2))
-        return torch.cat(inputs, 1)
+        sums = zip(self.sums(indices[:-1]), self.scales[1:], strict=True)
+        return torch.cat([self.next_inputs(total, side) for total, side in sums], 1)
+
+    def next_inputs(self, total_BCHW: Tensor, side: int) -> Tensor:
+        """Returns what the transformer reads at a scale, ``(B, side * side, C)``, of the latent before it."""
+        return self.shrink(total_BCHW, side).flatten(2).transpose(1, 2)

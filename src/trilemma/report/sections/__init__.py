@@ -9,11 +9,27 @@ from trilemma.report.sections import (
     coverage,
     environment,
     failures,
+    frontiers,
     measurements,
     models,
+    overhead,
+    real_size,
     samples,
     scores,
     speed,
 )
 
-SECTIONS = (scores, claims, measurements, samples, models, speed, coverage, failures, environment)
+SECTIONS = (
+    frontiers,
+    scores,
+    claims,
+    measurements,
+    samples,
+    models,
+    speed,
+    real_size,
+    overhead,
+    coverage,
+    failures,
+    environment,
+)

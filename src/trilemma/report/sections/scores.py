@@ -29,12 +29,15 @@ HEADLINES = {
 
 
 def content(run: Run) -> dict[str, Any] | None:
-    """Returns the figure, the table and the sentences; None for a protocol that gives no scores."""
+    """Returns the figure, the table and the sentences; None for a protocol that gives no scores.
+
+    Of a sweep's many settings there is the table alone: its figure is that of its frontiers.
+    """
     if not tables.is_scored(run):
         return None
     scores = tables.scores(run)
     return {
-        "trilemma": _trilemma(scores),
+        "trilemma": None if run.is_sweep else _trilemma(scores),
         "axes": SCORE_TITLES,
         "score_rows": [_score_row(run, scores, model) for model in run.models],
         "verdicts": prose.verdicts(scores),

@@ -1,0 +1,149 @@
+#!/usr/bin/env bash
+# Measures on one CUDA machine everything that results/ holds of such a machine: docs/gpu.md says what, and what to do with it.
+#   scripts/gpu_all.sh SECONDS [STEP...]     steps: check embedded real scenes noise overhead (default: all, in this order)
+# The whole takes no longer than SECONDS: a step gets what is left of them, and is interrupted at the end. The same command
+# again goes on where it was cut off, also on another machine to which the folder .gpu/ was brought. Wheels in .whl/ are
+# installed into a folder of their own, beside what is there; nothing is fetched.
+# Results go to $OUT (default: .gpu/out): speed.tar.gz, scenes.tar.gz, noise.tar.gz, overhead.txt and log.txt.
+# Settings, as environment variables: EMBEDDED, REAL_SIZE and PRECISION (lists), COMPILE (empty: eager alone), BATCH_SIZE,
+# PROCESSES, CALLS, TIMED_SECONDS and BUDGET of `speed`; MODELS and SAMPLES of `run`; NOISE_MODELS and SESSIONS of
+# `calibrate`; PROTOCOL of both; DEVICE; WORK in place of .gpu.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+usage="usage: scripts/gpu_all.sh SECONDS [STEP...]"
+limit="${1:?$usage}"
+shift
+steps=("$@")
+[ $# -gt 0 ] || steps=(check embedded real scenes noise overhead)
+
+python="${PYTHON:-python3}"
+work="${WORK:-$PWD/.gpu}"
+protocol="${PROTOCOL:-scenes}"
+out="${OUT:-$work/out}"
+device="${DEVICE:-cuda}"
+read -ra embedded <<<"${EMBEDDED-gan vqar var ldm}"
+read -ra real_size <<<"${REAL_SIZE-var-d16 var-d20 var-d24 var-d30 taming-imagenet ldm-4 sd-1-5 dit-xl-2 biggan-deep-256}"
+readonly PACKING=15 # seconds that are kept for what comes after the steps
+deadline=$((SECONDS + limit - PACKING))
+unfinished=()
+mkdir -p "$work/finished" "$work/speed" "$work/scenes" "$out"
+
+say() {
+    echo "gpu: $*" | tee -a "$out/log.txt"
+}
+
+install_wheels() {
+    compgen -G '.whl/*.whl' >/dev/null || return 0
+    site="$(mktemp -d)"
+    "$python" -m pip install -q --no-index --no-deps --no-compile --target "$site" .whl/*.whl
+    export PYTHONPATH="$site${PYTHONPATH:+:$PYTHONPATH}"
+}
+
+# Every requirement of pyproject.toml, with the version that is there; fails where one is missing or too old.
+check_machine() {
+    "$python" - "$device" <<'PYTHON'
+import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+from packaging.requirements import Requirement
+
+with open("pyproject.toml", "rb") as file:
+    lines = tomllib.load(file)["project"]["dependencies"]
+lacking = []
+for requirement in map(Requirement, [*lines, "pytest", "pytest-benchmark"]):
+    try:
+        found = version(requirement.name)
+    except PackageNotFoundError:
+        found = "none"
+    if found == "none" or not requirement.specifier.contains(found.partition("+")[0], prereleases=True):
+        lacking.append(f"{requirement} (there is {found})")
+device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+print(f"Python {sys.version.split()[0]}, torch {torch.__version__}, {device}")
+if sys.argv[1] == "cuda" and device == "cpu":
+    lacking.append("a GPU that torch sees")
+sys.exit(f"missing: {', '.join(lacking)}" if lacking else 0)
+PYTHON
+}
+
+speed() {
+    [ $# -gt 0 ] || return 0
+    local compile=()
+    [ -z "${COMPILE-yes}" ] || compile=(--compile)
+    limited "$python" bench.py speed "$@" --scenario single-stream,offline --batch-size "${BATCH_SIZE:-auto}" \
+        --precision "${PRECISION:-fp32,bf16}" "${compile[@]}" --processes "${PROCESSES:-3}" --calls "${CALLS:-15}" \
+        --seconds "${TIMED_SECONDS:-1}" --budget "${BUDGET:-60}" --device "$device" --out "$work/speed"
+}
+
+scenes() {
+    local options=()
+    [ -z "${MODELS:-}" ] || options+=(--models "$MODELS")
+    [ -z "${SAMPLES:-}" ] || options+=(--samples "$SAMPLES")
+    limited "$python" bench.py run "$protocol" "${options[@]}" --device "$device" --out "$work/scenes"
+}
+
+noise() {
+    local models="${NOISE_MODELS:-gan,vqar,var,ldm}"
+    limited "$python" bench.py calibrate "$protocol" --models "$models" --sessions "${SESSIONS:-10}" --replace \
+        --device "$device" || return
+    mkdir -p "$work/calibration"
+    cp results/calibration/*.json "$work/calibration/"
+}
+
+overhead() {
+    limited "$python" -m pytest benchmarks/perf/bench_overhead.py -q -s -p no:cacheprovider | tee "$out/overhead.txt"
+}
+
+# Interrupted as by Ctrl-C, a command leaves a record that it can continue.
+limited() {
+    PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 \
+        timeout --signal=INT --kill-after=10 "$((deadline - SECONDS))" "$@"
+}
+
+step() {
+    local name="$1"
+    shift
+    if [ -e "$work/finished/$name" ]; then
+        say "$name was done before"
+    elif [ "$SECONDS" -ge "$deadline" ]; then
+        unfinished+=("$name")
+    elif "$@" 2>&1 | tee -a "$out/log.txt"; then
+        touch "$work/finished/$name"
+        say "$name is done, after $SECONDS s"
+    else
+        unfinished+=("$name")
+    fi
+}
+
+# A run of `scenes` is packed once it is whole; one of `speed` is small, and can be continued from the archive.
+pack() {
+    local name="$1" folder="$2"
+    [ -n "$(ls -A "$work/$folder")" ] || return 0
+    tar -czf "$out/$name.tar.gz" -C "$work" --exclude=features --exclude=images --exclude=parts --exclude=logs \
+        --exclude=lock --exclude=jobs "$folder" finished
+    say "$name.tar.gz: $(du -h "$out/$name.tar.gz" | cut -f1)"
+}
+
+install_wheels
+for name in "${steps[@]}"; do
+    case "$name" in
+    check) check_machine 2>&1 | tee -a "$out/log.txt" ;;
+    embedded) step embedded speed "${embedded[@]}" ;;
+    real) step real speed "${real_size[@]}" ;;
+    scenes) step scenes scenes ;;
+    noise) step noise noise ;;
+    overhead) step overhead overhead ;;
+    *)
+        echo "there is no step \"$name\"; $usage" >&2
+        exit 2
+        ;;
+    esac
+done
+pack speed speed
+[ ! -e "$work/finished/scenes" ] || pack scenes scenes
+[ ! -d "$work/calibration" ] || pack noise calibration
+if [ "${#unfinished[@]}" -gt 0 ]; then
+    say "not finished: ${unfinished[*]}; the same command goes on"
+    exit 1
+fi
