@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trilemma.families.sampling import guide, sample_categorical
+from trilemma.families.sampling import embed_for_guidance, guide, sample_categorical
+from trilemma.families.text import TextEncoder
 
 logits_lists = st.lists(st.floats(-8, 8), min_size=2, max_size=12)
 uniforms = st.floats(0, 1, exclude_max=True)
@@ -97,3 +100,15 @@ def test_a_row_does_not_depend_on_its_mates(logits: list[float], uniform: float)
 def test_guidance_is_u_plus_s_times_c_minus_u(scale: float, expected: list[float]) -> None:
     stacked = torch.tensor([[3.0, 5.0], [1.0, 1.0]])  # conditional first
     assert guide(stacked, scale).tolist() == [expected]
+
+
+def test_the_empty_prompt_is_embedded_once(text_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = TextEncoder(text_folder)
+    prompts = ["a red star on green dots", "a white circle"]
+    plain = torch.cat([text(prompts).pooled_BD, text(["", ""]).pooled_BD])
+    guided_2BD, guided = embed_for_guidance(text, prompts, 2.0)
+    assert guided
+    torch.testing.assert_close(guided_2BD, plain)
+    monkeypatch.setattr(text, "forward", None)  # for empty prompts alone, nothing is run
+    torch.testing.assert_close(embed_for_guidance(text, ["", ""], 2.0)[0], plain[2:])
+    assert text.to(torch.bfloat16).pooled([""]).dtype == torch.bfloat16

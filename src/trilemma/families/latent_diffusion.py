@@ -7,7 +7,7 @@ the pipeline runs as one batch of twice the size. A card's ``options.scheduler``
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property, wraps
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -50,6 +50,7 @@ class Pipeline:
         self.denoiser.register_forward_pre_hook(self._count, with_kwargs=True)
         channels_last(self._networks())
         self.dtype = torch.float32
+        self.empty_1LD = self._encode_empty()
         self.evaluations = 0
         # Only of a UNet's pipeline is it known what shape its noise has, which is to be drawn in float32.
         halves = {"bf16", "fp16"} if hasattr(self.pipeline, "unet") else set()
@@ -91,8 +92,8 @@ class Pipeline:
         settings = resolve_knobs(self.info.knobs, knobs)
         if not any(prompts):
             settings["guidance_scale"] = 1.0  # without a prompt both passes are the same
-        if settings["guidance_scale"] > 1.0 and self._has_one_encoder:
-            options["negative_prompt_embeds"] = self.empty_1LD.expand(len(prompts), -1, -1)
+        if settings["guidance_scale"] > 1.0 and self.empty_1LD is not None:
+            options["negative_prompt_embeds"] = self.empty_1LD.to(self.dtype).expand(len(prompts), -1, -1)
         streams, size = SampleStreams(seeds), self.info.resolution
         if self.dtype != torch.float32:  # drawn in a short type, noise would be of few values
             side = size // self.pipeline.vae_scale_factor
@@ -103,16 +104,13 @@ class Pipeline:
         images: Tensor = output.images
         return images
 
-    @property
-    def _has_one_encoder(self) -> bool:
-        return type(self.pipeline).__name__ == "StableDiffusionPipeline"
-
-    @cached_property
-    def empty_1LD(self) -> Tensor:
-        """The text states of the empty prompt, which every guided image is held against."""
-        with torch.inference_mode(False), torch.no_grad():
-            states: Tensor = self.pipeline.encode_prompt([""], self.pipeline.device, 1, False)[0]
-        return states
+    @torch.no_grad()
+    def _encode_empty(self) -> Tensor | None:
+        """The text states of the empty prompt, which guidance needs in every call; None where there is more to them."""
+        if type(self.pipeline).__name__ != "StableDiffusionPipeline":
+            return None
+        states_1LD: Tensor = self.pipeline.encode_prompt([""], self.pipeline.device, 1, False)[0]
+        return states_1LD
 
     def _networks(self) -> list[nn.Module]:
         return [part for part in self.pipeline.components.values() if isinstance(part, nn.Module)]

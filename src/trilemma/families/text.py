@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -24,13 +23,17 @@ class TextEncoder(nn.Module):
     """Tokenizer and text tower, read from a folder that holds ``text_encoder/`` and ``tokenizer/``.
 
     Texts are padded to the tokenizer's ``model_max_length`` and longer ones are cut there, as Stable Diffusion does.
+    ``empty_1D`` is the pooled embedding of the empty prompt, which guidance needs in every call.
     """
+
+    empty_1D: Tensor
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
         tower = CLIPTextModel.from_pretrained(folder / "text_encoder", local_files_only=True, dtype=torch.float32)
         self.tower = tower.eval().requires_grad_(False)  # type: ignore[no-untyped-call]
+        self.register_buffer("empty_1D", self([""]).pooled_BD, persistent=False)
 
     @property
     def width(self) -> int:
@@ -44,15 +47,8 @@ class TextEncoder(nn.Module):
 
     @torch.no_grad()
     def pooled(self, prompts: Sequence[str]) -> Tensor:
-        """Returns the pooled embeddings ``(B, D)``; of empty prompts alone, one that is computed once."""
+        """Returns the pooled embeddings ``(B, D)``; nothing is run for empty prompts alone."""
         return self(prompts).pooled_BD if any(prompts) else self.empty_1D.expand(len(prompts), -1)
-
-    @cached_property
-    def empty_1D(self) -> Tensor:
-        """The pooled embedding of the empty prompt."""
-        with torch.inference_mode(False):
-            pooled: Tensor = self([""]).pooled_BD
-        return pooled
 
     @torch.no_grad()
     def forward(self, prompts: Sequence[str]) -> TextEmbedding:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 HALVES = 2
 CELLS = HALVES * GROUPS
-FEWEST_PROMPTS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,8 +148,9 @@ def seconds_of(timings: pd.DataFrame) -> tuple[float, float]:
 
 
 def _mean(name: str, scores_P: NDArray[np.float64]) -> float:
-    if len(scores_P) < FEWEST_PROMPTS:
-        raise UserError(f"a half has fewer than {FEWEST_PROMPTS} prompts that tell the spread of {name}")
+    """Of one prompt too: a half with one alone has none once its group is left out, and is refused there."""
+    if len(scores_P) == 0:
+        raise UserError(f"too few prompts tell the spread of {name}: each half needs 2")
     return float(scores_P.mean())
 
 
