@@ -178,6 +178,7 @@ class _Session(Session):
         counts["failed"] = counts["planned"] - counts["done"]
         if error is not None:
             self.record.errors[card.name] = error
+            remove_unfinished(self.folder.parts(card.name))  # a batch that it was storing when it died
         else:
             self.record.models[card.name].setdefault("drawing", unknown(TIME_LOST))
         self.save()
