@@ -62,5 +62,5 @@ $(VENV)/.ready: pyproject.toml constraints.txt | $(RUN)
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
-	@$(INSTALL) --no-build-isolation -e '.[dev,oracles]' $(TORCH) || $(PIP_FAILED)
+	@$(INSTALL) --no-build-isolation -e '.[dev,oracles,browser]' $(TORCH) || $(PIP_FAILED)
 	@touch $@

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trilemma.report.numbers import MINUS, at_error, bytes_text, quantity, with_error
+from trilemma.report.numbers import MINUS, at_error, bytes_text, interval, quantity, with_error
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,22 @@ from trilemma.report.numbers import MINUS, at_error, bytes_text, quantity, with_
 )
 def test_precision_follows_the_standard_error(value: float, se: float | None, text: str) -> None:
     assert with_error(value, se) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "se", "unit", "text"),
+    [
+        (35.58, 38.07, 0.63, "", "35.6 to 38.1"),
+        (-0.3, 0.41, 0.18, "", "−0.30 to 0.41"),
+        (3.4e-5, 2.1e-4, 4.4e-5, "", "(0.3 to 2.1) × 10⁻⁴"),
+        (1.0, 2.5, None, "", "1 to 2.5"),
+        (512 * 2**20, 2**30, None, "bytes", "512 MiB to 1 GiB"),
+    ],
+)
+def test_intervals_are_cut_where_their_error_is(
+    low: float, high: float, se: float | None, unit: str, text: str
+) -> None:
+    assert interval(low, high, se, unit) == text
 
 
 def test_units_have_their_customary_form() -> None:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 import shutil
@@ -11,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trilemma.report import write_report
+from trilemma.report import inline, write_report
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
@@ -61,6 +59,16 @@ def test_page_is_whole_and_lies_beside_the_record(run_folder: Path) -> None:
     assert (run_folder / "report.md").is_file()
 
 
+def scripts_of(text: str) -> list[str]:
+    """The scripts that run; a block of data has a type."""
+    return re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+
+
+def markup_of(text: str) -> str:
+    """The page without its scripts: what prompts, names and numbers have become."""
+    return re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+
+
 def test_page_refers_to_nothing_outside_itself(text: str) -> None:
     page = Page(text)
     ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
@@ -68,25 +76,55 @@ def test_page_refers_to_nothing_outside_itself(text: str) -> None:
         assert not {"src", "srcset", "action", "style", "onclick", "onload"} & set(attributes), tag
         target = attributes.get("href")
         assert target is None or target.startswith("data:image/png;base64,") or target.lstrip("#") in ids
-    assert not page.all("script")
     assert not page.all("link")
-    assert "@import" not in text
-    assert not re.search(r"url\((?!#)", text)
+    assert "@import" not in markup_of(text)
+    assert not re.search(r"url\((?!#)", markup_of(text))
 
 
-def test_policy_allows_the_page_s_own_style_alone(text: str) -> None:
-    style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)
-    assert style is not None
-    digest = base64.b64encode(hashlib.sha256(style.group(1).encode()).digest()).decode()
-    policy = next(meta["content"] for meta in Page(text).all("meta") if "http-equiv" in meta)
-    assert policy is not None
-    assert "default-src 'none'" in policy
-    assert f"'sha256-{digest}'" in policy
-    assert "unsafe" not in policy
+def test_scripts_are_the_suite_s_own_and_each_stands_once(text: str) -> None:
+    static = Path(inline.__file__).parent / "static"
+    ours = {path.read_text(encoding="utf-8") for path in static.glob("*.js")}
+    found = scripts_of(text)
+    assert len(found) == len(set(found))
+    library = [script for script in found if script not in ours]
+    assert library == [inline.source(inline.VEGA)]
+    assert "vegaEmbed" in library[0]
+    kinds = [attributes.get("type") for attributes in Page(text).all("script")]
+    assert set(kinds) == {None, "application/json"}
+    assert kinds.count(None) == len(found)
+
+
+def test_policy_allows_the_page_s_own_style_and_scripts_alone(text: str) -> None:
+    policies = [meta["content"] for meta in Page(text).all("meta") if "http-equiv" in meta]
+    assert len(policies) == 1
+    policy = {line.split()[0]: line.split()[1:] for line in str(policies[0]).split("; ")}
+    styles = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    assert policy.pop("default-src") == ["'none'"]
+    assert policy.pop("style-src") == list(map(inline.digest, styles))
+    assert policy.pop("script-src") == list(map(inline.digest, scripts_of(text)))
+    assert policy == {"img-src": ["data:"], "base-uri": ["'none'"], "form-action": ["'none'"]}
+
+
+def test_page_of_a_run_without_charts_carries_no_library(make_run: Callable[..., Path]) -> None:
+    folder = make_run()
+    counted = json.loads((folder / "metrics.jsonl").read_text().splitlines()[0]) | {"metric": "parameters", "value": 9}
+    (folder / "metrics.jsonl").write_text(json.dumps(counted) + "\n")
+    text = text_of(folder)
+    assert 'id="tradeoffs"' not in text
+    assert not any("vegaEmbed=" in script for script in scripts_of(text))
+    assert len(text) < 500_000
+
+
+def test_data_for_scripts_holds_no_markup(text: str) -> None:
+    blocks = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        assert not re.search(r"[<>&]", block)
+        json.loads(block)
 
 
 def test_text_from_prompts_and_errors_is_escaped(text: str) -> None:
-    assert "<script" not in text
+    assert "<script" not in re.sub(r'<script type="application/json"', "", markup_of(text))
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "out of &lt;memory&gt;" in text
     assert "Some &lt;CPU&gt;" in text
@@ -102,12 +140,13 @@ def test_every_null_is_a_word_with_its_reason(text: str) -> None:
 
 
 def test_a_missing_number_is_never_zero(text: str) -> None:
-    table = text[text.index('<table class="scores">') : text.index("What each model gives up")]
+    table = text[text.index('<table class="scores">') : text.index('id="tradeoffs"')]
     rows = re.findall(r'<th scope="row">(.*?)</tr>', table, re.DOTALL)
-    broken = next(row for row in rows if row.startswith("broken"))
+    broken = next(row for row in rows if row.startswith("<bdi>broken</bdi>"))
     assert not re.search(r"\d", re.sub(r"<[^>]+>|tensor", "", broken))
     assert "<rect" not in broken
-    assert not re.search(r"\b(nan|None|NaN)\b", re.sub(r"base64,[^\"]+|<style>.*?</style>", "", text, flags=re.DOTALL))
+    shown = re.sub(r"base64,[^\"]+|<style>.*?</style>", "", markup_of(text), flags=re.DOTALL)
+    assert not re.search(r"\b(nan|None|NaN)\b", shown)
 
 
 def test_pictures_and_tables_are_named_for_those_who_do_not_see_them(text: str) -> None:

@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator, NullLocator
 
 from trilemma.report.figure_style import GREY, INK, MARKERS, PALETTE, WIDTH, bare
 from trilemma.report.labels import Label, place
+from trilemma.report.names import label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,10 +71,10 @@ def _models(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Returns each model's style; its place gives colour and marker, so that all figures of a run agree."""
     styles: dict[str, dict[str, Any]] = {}
     for row in table.drop_duplicates("model").to_dict("records"):
-        control, place = bool(row["control"]), int(row["place"])
+        control, place, name = bool(row["control"]), int(row["place"]), label(str(row["model"]))
         styles[str(row["model"])] = {
             "control": control,
-            "name": f"{row['model']} (control)" if control else str(row["model"]),
+            "name": f"{name} (control)" if control else name,
             "color": GREY if control else PALETTE[place % len(PALETTE)],
             "marker": CONTROL_MARKER if control else MARKERS[place % len(MARKERS)],
             "size": 4.5 if control else 6.5,
@@ -135,7 +136,7 @@ def _scatter(
                 x["score"], y["score"], xerr=_bar(x), yerr=_bar(y), color=style["color"], marker=style["marker"],
                 markersize=style["size"], markeredgewidth=0, elinewidth=1.1, capsize=2,
             )  # fmt: skip
-            labels.append(Label(text=model, x=x["score"], y=y["score"], color=style["color"]))
+            labels.append(Label(text=label(model), x=x["score"], y=y["score"], color=style["color"]))
     if not labels:
         axes.text(5, 5, "no model has both scores", ha="center", fontsize=8.5, style="italic", color=INK, alpha=0.7)
     _scale(axes.xaxis)

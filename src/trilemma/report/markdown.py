@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from trilemma.card import marked
-from trilemma.report import facts, frontier, overhead, prose, real_size, tables
+from trilemma.report import facts, frontier, gives_up, overhead, prose, real_size, tables
 from trilemma.report.claim_texts import AXES, SIGNS, AssertedText, ClaimText, claim_texts
 from trilemma.report.numbers import count
 from trilemma.report.tables import SCORE_TITLES
@@ -58,14 +58,15 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _scored(run: Run) -> list[str]:
     scores = tables.scores(run)
     picture = ["![Scores of every model on quality, diversity and speed, and pair by pair](figures/trilemma.svg)"]
-    verdicts = "\n".join(f"- {escape(sentence)}" for _, sentence in prose.verdicts(scores)) or "No model took part."
+    lines = [f"- {escape(verdict.sentence)}" for verdict in gives_up.verdicts(run, scores)]
     return [
+        *filter(None, [escape(gives_up.headline(run, scores))]),
         *(_frontier(run.frontier) if run.is_sweep else picture),
         "## Scores",
         "0 to 10, ± one standard error. Scores are clipped to 0–10.",
         _scores(run, scores),
         *_absences(scores),
-        *([] if run.is_sweep else ["### What each model gives up", verdicts]),
+        *([] if run.is_sweep else ["### What each model gives up", "\n".join(lines) or "No model took part."]),
     ]
 
 

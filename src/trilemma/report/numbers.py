@@ -6,6 +6,7 @@ import math
 
 MINUS = "\N{MINUS SIGN}"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_BYTES = frozenset({"b", "byte", "bytes"})
 _BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -32,9 +33,22 @@ def at_error(value: float, se: float | None) -> str:
     return head.removeprefix("(") + power
 
 
+def interval(low: float, high: float, se: float | None, unit: str = "") -> str:
+    """Returns ``low to high``, cut at the digit that :func:`with_error` shows for the same error."""
+    if unit.lower() in _BYTES:
+        return f"{bytes_text(low)} to {bytes_text(high)}"
+    if se is None or not math.isfinite(se) or se <= 0:
+        return f"{_plain(low)} to {_plain(high)}"
+    exponent = _exponent(max(abs(low), abs(high)), se)
+    scale = 10.0**exponent
+    decimals = _decimals(se / scale)
+    body = f"{_fixed(low / scale, decimals)} to {_fixed(high / scale, decimals)}"
+    return body if exponent == 0 else f"({body}) × 10{str(exponent).translate(_SUPERSCRIPTS)}"
+
+
 def quantity(value: float, se: float | None, unit: str) -> str:
     """Returns a value in its unit's customary form: bytes as MiB, counts in full, all else as :func:`with_error`."""
-    if unit.lower() in {"b", "byte", "bytes"}:
+    if unit.lower() in _BYTES:
         return bytes_text(value)
     if se is None and math.isfinite(value) and float(value).is_integer() and abs(value) < 1e15:
         return count(int(value))

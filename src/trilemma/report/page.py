@@ -1,14 +1,13 @@
-"""The page: one HTML file that holds everything it shows, runs no script and reaches no network."""
+"""The page: one HTML file that holds everything it shows, runs no script but its own and reaches no network."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trilemma.report import prose
+from trilemma.report import gives_up, prose, tables
+from trilemma.report.inline import VEGA, policy, source
 from trilemma.report.numbers import count
 from trilemma.report.sections import SECTIONS
 
@@ -21,15 +20,19 @@ if TYPE_CHECKING:
     from trilemma.report.record import Run
 
 _HERE = Path(__file__).parent
+_STYLE = "style.css"
+_FIRST = "theme.js"
+"""Runs before anything is drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A section as the page shows it."""
+    """A section as the page shows it, with the scripts that it needs, by name and in order."""
 
     id: str
     title: str
     body: Markup
+    scripts: tuple[str, ...]
 
 
 def html(run: Run) -> str:
@@ -37,15 +40,24 @@ def html(run: Run) -> str:
     from markupsafe import Markup
 
     environment = _environment()
-    style = (_HERE / "static" / "style.css").read_text(encoding="utf-8")
+    sections = list(_sections(run, environment))
+    style = source(_STYLE)
+    head = source(_FIRST)
+    names = dict.fromkeys(["page.js", *(name for section in sections for name in section.scripts)])
+    scripts = [source(name) for name in names]
     return environment.get_template("page.html.jinja").render(
-        style=Markup(style),  # our own file, and the policy's digest is taken over exactly this text
-        policy=_policy(style),
+        # Our own files and the library's: the policy's digests are taken over exactly these texts.
+        style=Markup(style),
+        first_script=Markup(head),
+        scripts=list(map(Markup, scripts)),
+        policy=policy([style], [head, *scripts]),
         title=prose.protocol_title(run),
         run_id=run.record.run_id,
+        headline=gives_up.headline(run, tables.scores(run)),
         statement=prose.statement(run),
         stamps=prose.stamps(run),
-        sections=list(_sections(run, environment)),
+        sections=sections,
+        charted=VEGA in names,
     )
 
 
@@ -56,6 +68,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["unbroken"] = lambda text: text.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
     environment.filters["count"] = lambda number: "unknown" if number is None else count(number)
     return environment
 
@@ -72,9 +85,5 @@ def _sections(run: Run, environment: Environment) -> Iterator[Section]:
         if content is not None:
             template = environment.get_template(f"{module.__name__.rpartition('.')[2]}.html.jinja")
             # The template has escaped all that was put into it.
-            yield Section(id=module.ID, title=module.TITLE, body=Markup(template.render(**told, **content)))
-
-
-def _policy(style: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
-    return f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+            body = Markup(template.render(**told, **content))
+            yield Section(id=module.ID, title=module.TITLE, body=body, scripts=getattr(module, "SCRIPTS", ()))

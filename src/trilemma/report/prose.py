@@ -1,23 +1,17 @@
-"""The report's sentences, made from the record: what ran, what is wrong with it, what each model gives up."""
+"""The report's sentences, made from the record: what ran, and what is wrong with it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from trilemma.report.numbers import count, with_error
+from trilemma.report.names import brief
+from trilemma.report.numbers import count
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from trilemma.report.record import Run
-
-AXES = ("quality", "diversity", "speed")
-# A score of 9 lies within a tenth of the scale from its anchor: real images, the true spread, one decoder pass.
-LITTLE = 9.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +43,9 @@ def statement(run: Run) -> str:
 
 def _contestants(run: Run) -> str:
     if run.is_sweep:
-        return f"{_some(len(run.models), 'setting')} of {_some(len(run.record.spec['sweep']), 'model')}"
+        return f"{some(len(run.models), 'setting')} of {some(len(run.record.spec['sweep']), 'model')}"
     controls = sum(run.is_control(model) for model in run.models)
-    return f"{_some(len(run.models) - controls, 'model')} and {_some(controls, 'control')}"
+    return f"{some(len(run.models) - controls, 'model')} and {some(controls, 'control')}"
 
 
 def _duration(run: Run) -> str:
@@ -72,7 +66,7 @@ def machine(run: Run) -> str:
     """Returns the machine: accelerator if one was used, processor, memory, torch; or that nothing was recorded."""
     host, classes = run.record.host, [_hardware(keys) for keys in run.record.keys.values()]
     parts = list(dict.fromkeys(_accelerator(fields) for fields in classes))
-    cores = f"{_some(host['cores'], 'core')} of " if host.get("cores") else ""
+    cores = f"{some(host['cores'], 'core')} of " if host.get("cores") else ""
     parts.append(f"{cores}{host['cpu']}" if host.get("cpu") else "")
     parts.append(f"{host['memory_gib']} GiB of memory" if host.get("memory_gib") else "")
     parts += dict.fromkeys(f"torch {fields['torch']}" for fields in classes if fields.get("torch"))
@@ -95,8 +89,8 @@ def stamps(run: Run) -> list[Stamp]:
         text = f"The run as a whole ended early: {run.record.error['message']}"
         found.append(Stamp(title="No numbers", text=text))
     if failed:
-        text = f"{', '.join(failed)}: see the errors below. The other models are not affected."
-        found.append(Stamp(title=f"{_some(len(failed), 'model')} failed", text=text))
+        text = f"{', '.join(map(brief, failed))}: see the errors below. The other models are not affected."
+        found.append(Stamp(title=f"{some(len(failed), 'model')} failed", text=text))
     return found
 
 
@@ -105,62 +99,6 @@ _STATUS_STAMPS = {
     "cancelled": Stamp(title="Cancelled", text="This run was stopped before its end; the same command continues it."),
     "failed": Stamp(title="Failed", text="Not everything in this run worked; what could be measured is shown."),
 }
-
-
-def verdicts(scores: pd.DataFrame) -> list[tuple[str, str]]:
-    """Returns (model, one sentence on what it gives up) for every model that is no control, in the frame's order."""
-    contestants = scores[~scores["control"].astype(bool)]
-    return [(str(model), verdict(str(model), rows)) for model, rows in contestants.groupby("model", sort=False)]
-
-
-def verdict(model: str, rows: pd.DataFrame) -> str:
-    """Returns one sentence on what a model gives up, with its scores and their standard errors.
-
-    Two scores count as different when their difference exceeds twice its standard error; the axes that cannot be told
-    from the lowest one are named together.
-    """
-    by_axis = {str(row["axis"]): row for row in rows.to_dict("records") if row["axis"] in AXES}
-    known = {axis: by_axis[axis] for axis in AXES if axis in by_axis and by_axis[axis]["status"] == "ok"}
-    missing = "; ".join(_missing(axis, by_axis[axis]) for axis in AXES if axis in by_axis and axis not in known)
-    if not known:
-        return f"{model} has no scores: {_shared_reason(by_axis, missing).rstrip('.')}."
-    numbers = listed([f"{axis} {_number(known[axis])}" for axis in known])
-    if len(known) < len(AXES):
-        return f"What {model} gives up cannot be told without all three scores: {numbers}; {missing}."
-    return f"{model} {_loss(known)}: {numbers}."
-
-
-def _loss(known: Mapping[Any, Mapping[Any, Any]]) -> str:
-    lowest = min(known, key=lambda axis: known[axis]["score"])
-    if known[lowest]["score"] >= LITTLE:
-        return "gives up little"
-    tied = [axis for axis in known if not _above(known[axis], known[lowest])]
-    if len(tied) == len(known):
-        return "gives up none of the three more than another"
-    if len(tied) > 1:
-        return f"gives up {listed(tied)}, which cannot be told apart"
-    return f"gives up {lowest}"
-
-
-def _above(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> bool:
-    variances = [row["se"] ** 2 if math.isfinite(row["se"]) else 0.0 for row in (one, other)]
-    return bool(one["score"] - other["score"] > 2 * math.sqrt(sum(variances)))
-
-
-def _number(row: Mapping[Any, Any]) -> str:
-    return with_error(row["score"], row["se"])
-
-
-def _missing(axis: str, row: Mapping[Any, Any]) -> str:
-    return f"{axis} {row['status']} ({row['reason']})"
-
-
-def _shared_reason(by_axis: Mapping[str, Mapping[Any, Any]], missing: str) -> str:
-    reasons = dict.fromkeys((str(row["status"]), str(row["reason"])) for row in by_axis.values())
-    if len(reasons) != 1:
-        return missing or "none was recorded"
-    status, reason = next(iter(reasons))
-    return reason if status == "failed" else f"{status}, {reason}"
 
 
 def _protocol(run: Run) -> dict[str, Any]:
@@ -196,10 +134,11 @@ def _accelerator(fields: Mapping[str, Any]) -> str:
     return f"{fields.get('count') or 1} × {fields.get('name') or fields['device']}"
 
 
-def _some(number: int, noun: str) -> str:
+def some(number: int, noun: str) -> str:
+    """Returns the number with its noun, in the plural unless it is one."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def listed(parts: Sequence[str]) -> str:
-    """Returns at least one part as an enumeration."""
+    """Returns the parts, at least one, as an English enumeration."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

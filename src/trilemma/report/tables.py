@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +129,7 @@ def raw_table(run: Run) -> RawTable:
     """Returns every measurement but the scores, keyed by metric, set and parameters, one column per model."""
     notes: dict[str, int] = {}
     groups: dict[str, list[TableRow]] = {title: [] for title in AXIS_TITLES.values()}
-    keyed = _keyed([row for row in run.rows if row.metric not in AXES.values()])
+    keyed = keyed_rows([row for row in run.rows if row.metric not in AXES.values()])
     for key in sorted(keyed, key=lambda key: rank(key[0])):
         row = _table_row(run, key, keyed[key], notes)
         groups[AXIS_TITLES[row.described.axis]].append(row)
@@ -140,7 +140,7 @@ def raw_table(run: Run) -> RawTable:
 _RowKey = tuple[str, str, str]
 
 
-def _keyed(rows: Sequence[MetricRow]) -> dict[_RowKey, dict[str, MetricRow]]:
+def keyed_rows(rows: Sequence[MetricRow]) -> dict[_RowKey, dict[str, MetricRow]]:
     """Returns rows by (metric, set, variant) and model; the variant tells apart what one model measured twice."""
     seen: set[tuple[str, str, str | None]] = set()
     repeated: set[tuple[str, str | None]] = set()
@@ -148,15 +148,25 @@ def _keyed(rows: Sequence[MetricRow]) -> dict[_RowKey, dict[str, MetricRow]]:
         if (row.model, row.metric, row.set) in seen:
             repeated.add((row.metric, row.set))
         seen.add((row.model, row.metric, row.set))
+    readers = _readers(row for row in rows if (row.metric, row.set) in repeated)
     keyed: dict[_RowKey, dict[str, MetricRow]] = {}
     for row in rows:
-        variant = _variant(row) if (row.metric, row.set) in repeated else ""
+        several = len(readers.get((row.metric, row.set), ())) > 1
+        variant = _variant(row, reader=several) if (row.metric, row.set) in repeated else ""
         keyed.setdefault((row.metric, row.set or "", variant), {})[row.model] = row
     return keyed
 
 
-def _variant(row: MetricRow) -> str:
-    return ", ".join(f"{key} {value}" for key, value in sorted(row.params.items()))
+def _readers(rows: Iterable[MetricRow]) -> dict[tuple[str, str | None], set[str]]:
+    readers: dict[tuple[str, str | None], set[str]] = {}
+    for row in rows:
+        readers.setdefault((row.metric, row.set), set()).add(row.extractor or "")
+    return readers
+
+
+def _variant(row: MetricRow, *, reader: bool) -> str:
+    read_by = [row.extractor] if reader and row.extractor else []
+    return ", ".join([*read_by, *(f"{key} {value}" for key, value in sorted(row.params.items()))])
 
 
 def _table_row(run: Run, key: _RowKey, by_model: dict[str, MetricRow], notes: dict[str, int]) -> TableRow:

@@ -1,19 +1,21 @@
-"""The first screen: the trilemma, the score table, and what each model gives up."""
+"""The first screen: each model as a triangle with what it gives up, and the score table."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trilemma.report import prose, tables
+from trilemma.report import gives_up, tables
 from trilemma.report.catalog import describe
-from trilemma.report.drawing import inline_svg
-from trilemma.report.figures import trilemma_figure
+from trilemma.report.charts import style
+from trilemma.report.measures import CORNERS
+from trilemma.report.names import LONGEST_REASON, brief
 from trilemma.report.tables import SCORE_TITLES
+from trilemma.report.triangle import triangle
 
 if TYPE_CHECKING:
     import pandas as pd
-    from markupsafe import Markup
 
+    from trilemma.report.gives_up import Verdict
     from trilemma.report.record import Run
 
 
@@ -29,51 +31,60 @@ HEADLINES = {
 
 
 def content(run: Run) -> dict[str, Any] | None:
-    """Returns the figure, the table and the sentences; None for a protocol that gives no scores.
+    """Returns a card per model and the table; None for a protocol that gives no scores.
 
     Of a sweep's many settings there is the table alone: its figure is that of its frontiers.
     """
     if not tables.is_scored(run):
         return None
     scores = tables.scores(run)
+    rows = [_score_row(run, scores, model) for model in run.models]
     return {
-        "trilemma": None if run.is_sweep else _trilemma(scores),
+        "cards": None if run.is_sweep else [_card(run, scores, verdict) for verdict in gives_up.verdicts(run, scores)],
         "axes": SCORE_TITLES,
-        "score_rows": [_score_row(run, scores, model) for model in run.models],
-        "verdicts": prose.verdicts(scores),
+        "contestants": [row for row in rows if not row["control"]],
+        "references": [row for row in rows if row["control"]],
     }
 
 
-def _trilemma(scores: pd.DataFrame) -> Markup:
-    from markupsafe import Markup
-
-    lines = [
-        f"{model}: "
-        + ", ".join(f"{row['axis'].replace('_', ' ')} {tables.score_text(row)}" for row in rows.to_dict("records"))
-        for model, rows in scores.groupby("model", sort=False)
-    ]
-    description = "Scores from 0 to 10 of every model. " + "; ".join(lines) + "."
-    return Markup(inline_svg(trilemma_figure(scores), "trilemma", description))  # ElementTree escaped it
+def _card(run: Run, scores: pd.DataFrame, verdict: Verdict) -> dict[str, Any]:
+    by_axis = {row["axis"]: row for row in scores[scores["model"] == verdict.model].to_dict("records")}
+    measured = any(by_axis[axis]["status"] == "ok" for axis in CORNERS)
+    return {
+        "model": verdict.model,
+        "title": run.title(verdict.model),
+        "text": verdict.text[:1].upper() + verdict.text[1:],
+        "color": style(run.place(verdict.model), reference=False)["color"],
+        "picture": triangle(by_axis, verdict.lost) if measured else None,
+    }
 
 
 def _score_row(run: Run, scores: pd.DataFrame, model: str) -> dict[str, Any]:
     rows = {row["axis"]: row for row in scores[scores["model"] == model].to_dict("records")}
-    return {
-        "model": model,
-        "title": run.title(model),
-        "control": run.is_control(model),
-        "cells": [_score_cell(run, model, axis, rows[axis]) for axis in SCORE_TITLES],
-    }
+    before = [None, *(rows[axis]["reason"] for axis in SCORE_TITLES)]
+    cells = [
+        _score_cell(run, model, axis, rows[axis], said=rows[axis]["reason"] == reason)
+        for axis, reason in zip(SCORE_TITLES, before, strict=False)
+    ]
+    return {"model": model, "control": run.is_control(model), "cells": cells}
 
 
-def _score_cell(run: Run, model: str, axis: str, row: dict[Any, Any]) -> dict[str, Any]:
+def _score_cell(run: Run, model: str, axis: str, row: dict[Any, Any], *, said: bool) -> dict[str, Any]:
+    """Returns one score as the table shows it; a reason that the cell before has ``said`` is not said again."""
     measured = row["status"] == "ok"
     return {
         "text": tables.score_text(row),
-        "reason": "" if measured else row["reason"],
-        "bar": f"{10 * row['score']:.1f}" if measured else None,
+        "reason": "" if measured or said else brief(row["reason"], LONGEST_REASON),
+        "bar": _bar(row) if measured else None,
         "raw": headlines(run, model, axis),
     }
+
+
+def _bar(row: dict[Any, Any]) -> dict[str, float]:
+    """Returns the score and its interval in hundredths of the bar's length, the interval cut at the bar's ends."""
+    low, high = (min(max(bound, 0.0), 10.0) for bound in (row["ci_low"], row["ci_high"]))
+    known = low == low and high == high
+    return {"value": 10 * row["score"], "low": 10 * low if known else 0.0, "width": 10 * (high - low) if known else 0.0}
 
 
 def headlines(run: Run, model: str, axis: str) -> list[str]:
