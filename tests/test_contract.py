@@ -245,9 +245,22 @@ def test_a_trace_ends_in_the_image(generator: Generator) -> None:
     if "trace" not in generator.info.capabilities:
         assert not inspect.ismethod(getattr(generator, "trace", None)), "capabilities are declared, never probed"
         return
+    images, before = generate(generator, range(3), 3), generator.evaluations
     frames = generator.trace(PROMPTS[:3], SEEDS[:3])  # type: ignore[attr-defined]
-    images = generate(generator, range(3), 3)
-    assert len(frames) >= 2
+    each, left = divmod(generator.evaluations - before, 3 * len(frames))
+    assert each > 0 and left == 0, "frames are evenly spaced in network evaluations"
     assert all(frame.shape == images.shape and frame.dtype == torch.uint8 for frame in frames)
     assert torch.equal(frames[-1], images)
-    assert not torch.equal(frames[0], images)
+    assert len(frames) == 1 or not torch.equal(frames[0], images)
+
+
+def test_noise_leads_away_from_the_image(generator: Generator) -> None:
+    if "noising" not in generator.info.capabilities:
+        assert not inspect.ismethod(getattr(generator, "noise", None)), "capabilities are declared, never probed"
+        return
+    images, before = generate(generator, range(2), 2), generator.evaluations
+    noised = generator.noise(images, SEEDS[:2])  # type: ignore[attr-defined]
+    assert generator.evaluations == before
+    assert all(frame.shape == images.shape and frame.dtype == torch.uint8 for frame in noised.frames)
+    away = [(frame.float() - images.float()).abs().mean().item() for frame in noised.frames]
+    assert away == sorted(away) and away[-1] > 2 * away[0]

@@ -90,6 +90,41 @@ class Preparable(Protocol):
         ...
 
 
+@runtime_checkable
+class Traceable(Protocol):
+    """A model with the capability "trace": it shows how it makes an image."""
+
+    def trace(self, prompts: Sequence[str], seeds: Sequence[int], **knobs: float) -> list[torch.Tensor]:
+        """Returns the intermediate images, each uint8 ``(B, 3, H, W)``; the last ones are what ``generate`` returns.
+
+        They are evenly spaced: between one and the next lie equally many network evaluations, and the first comes after
+        as many.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noised:
+    """Images on their way to noise.
+
+    Attributes:
+        frames: uint8 ``(B, 3, H, W)`` each, from the least noise to the most.
+        space: what the noise was added to; latents are decoded for every frame.
+    """
+
+    frames: list[torch.Tensor]
+    space: Literal["latents", "pixels"]
+
+
+@runtime_checkable
+class Noising(Protocol):
+    """A model with the capability "noising": it was trained to go back the way from an image to noise."""
+
+    def noise(self, images: torch.Tensor, seeds: Sequence[int], **knobs: float) -> Noised:
+        """Returns uint8 images ``(B, 3, H, W)`` noised as they are at the times that ``generate`` goes through."""
+        ...
+
+
 def resolve_knobs(declared: Sequence[Knob], given: Mapping[str, object]) -> dict[str, Any]:
     """Returns every declared knob with its given value or its default.
 

@@ -16,6 +16,7 @@ from trilemma.card import Card
 from trilemma.errors import UserError
 from trilemma.families.latent_diffusion import Pipeline, load
 from trilemma.families.text import TextEncoder
+from trilemma.generator import SampleStreams
 from trilemma.registry import pipeline_card
 from trilemma.training import latent_diffusion as recipe
 from trilemma.training.loop import Step
@@ -107,6 +108,21 @@ def test_a_trace_has_one_frame_per_step(pipeline: Pipeline) -> None:
     frames = pipeline.trace(PROMPTS, [1, 2], num_inference_steps=4)
     assert len(frames) == 4
     assert torch.equal(frames[-1], pipeline.generate(PROMPTS, [1, 2], num_inference_steps=4))
+
+
+def test_noise_begins_near_the_image_and_ends_where_sampling_begins(pipeline: Pipeline) -> None:
+    """At the first time of a rectified flow nothing is left of the image; the seed alone decides what is there."""
+    images = pipeline.generate(PROMPTS, [1, 2], num_inference_steps=4)
+    before = pipeline.evaluations
+    noised = pipeline.noise(images, [1, 2], num_inference_steps=50)
+    assert (noised.space, len(noised.frames), pipeline.evaluations) == ("latents", 50, before)
+    reconstructed = pipeline._decode(pipeline._encode(images)).float()
+    away = [(frame.float() - reconstructed).abs().mean().item() for frame in noised.frames]
+    assert away[0] < 0.2 * away[-1]
+    begun = pipeline._decode(SampleStreams([1, 2]).normal(*pipeline._encode(images).shape[1:]))
+    assert (noised.frames[-1].float() - begun.float()).abs().mean() <= 0.1 * away[-1]
+    alone = pipeline.noise(images[1:], [2], num_inference_steps=50).frames[-1]
+    assert (alone.int() - noised.frames[-1][1:].int()).abs().max() <= 1
 
 
 @pytest.mark.parametrize("steps", (1, 4, 20))

@@ -52,13 +52,12 @@ def test_guidance_of_the_empty_prompt_changes_nothing(trained: Callable[[str], C
     assert torch.equal(generator.generate([""], [5], guidance_scale=7.0), plain)
 
 
-@pytest.mark.parametrize("name", ("vqar", "var", "ldm"))
+@pytest.mark.parametrize("name", ALL)
 def test_a_trace_ends_in_the_image(trained: Callable[[str], Card], name: str) -> None:
     generator = registry.load(trained(name), "cpu")
     frames = generator.trace(PROMPTS, SEEDS)  # type: ignore[attr-defined]
-    assert len(frames) >= 2
     assert torch.equal(frames[-1], generator.generate(PROMPTS, SEEDS))
-    assert not torch.equal(frames[0], frames[-1])
+    assert (len(frames) == 1) if name == "gan" else not torch.equal(frames[0], frames[-1])
 
 
 @pytest.mark.parametrize("name", ALL)

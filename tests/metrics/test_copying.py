@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trilemma.errors import UserError
-from trilemma.metrics.copying import copy_test, copy_threshold, nearest_distances
+from trilemma.metrics.copying import copy_test, copy_threshold, nearest_distances, nearest_training
 
 
 def thumbnails(n: int, seed: int) -> np.ndarray:
@@ -20,6 +20,12 @@ def test_distances_are_rms_grey_levels() -> None:
     images[1] = 7
     assert nearest_distances(images, training) == pytest.approx([0, 7])
     assert nearest_distances(images.astype(np.float32), training.astype(np.float32)) == pytest.approx([0, 7])
+
+
+def test_the_nearest_training_image_is_named() -> None:
+    training = thumbnails(300, 0)
+    found = nearest_training(training[[7, 250, 0]], training)
+    assert found.rows_N.tolist() == [7, 250, 0] and not found.distances_N.any()
 
 
 def test_copies_are_caught_and_honest_images_are_not() -> None:

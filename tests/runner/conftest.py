@@ -52,6 +52,7 @@ MODELS = {
     "tiny": "",
     "loud": "[knobs]\ncontrast = 3.0",
     "linear": "[options]\nwidth = 4",
+    "traced": "[options]\ntrace = 2\nnoising = 1",
     "slow": "[options]\nsleep = 0.15",
     "crashing": "[options]\ncrash_after = 40",
     "dying": "[options]\ndie_after = 40",

@@ -110,6 +110,8 @@ def test_the_digests_are_those_of_an_undisturbed_run(
     assert undisturbed.returncode == 0, errors
     (path,) = tmp_path.iterdir()
     one, other = Run(interrupted[0]), Run(path)
+    pictures = {name for name in other.record.files if name.startswith("images/")}
+    assert len(pictures) == 4 and {one.record.files[n] for n in pictures} == {other.record.files[n] for n in pictures}
     columns = ["set", "key", "seed", "image_sha256", "residual", "clip_score"]
     assert one.samples("slow")[columns].equals(other.samples("slow")[columns])
     values = [{r.metric: r.value for r in run.rows if r.unit not in ("s", "bytes", "images/s")} for run in (one, other)]

@@ -166,6 +166,13 @@ def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*")} - {"lock"}
 
 
+def sheets(run: Run) -> dict[str, str]:
+    """The digests of the pictures that hold all images."""
+    found = {name: digest for name, digest in run.record.files.items() if "/sheets/" in name}
+    assert len(found) == 4  # one of each set, and the index
+    return found
+
+
 def test_every_run_was_completed(disturbed: Disturbed) -> None:
     assert all(place.finished() for place in disturbed.places)
     assert sum(disturbed.phases.values()) == KILLS
@@ -181,6 +188,7 @@ def test_images_and_their_order_are_those_of_an_undisturbed_run(
     assert len(wanted) == 224 and wanted["key"].is_unique
     for place in disturbed.places:
         assert place.run().samples(MODEL)[COLUMNS].equals(wanted)
+        assert sheets(place.run()) == sheets(undisturbed[0].run())
 
 
 def test_numbers_are_those_of_an_undisturbed_run(undisturbed: tuple[Place, float], disturbed: Disturbed) -> None:

@@ -39,6 +39,24 @@ def test_reports_and_tables_may_be_written_anew(path: Path) -> None:
     assert digests(RunFolder(path=path)) == Run(path).record.files
 
 
+def test_pictures_may_go_but_not_change(path: Path) -> None:
+    sheet = path / "images" / "gan" / "sheets" / "prompted-000.png"
+    sheet.parent.mkdir(parents=True)
+    sheet.write_bytes(b"a picture")
+    with pytest.raises(UserError, match="added after"):
+        verify(Run(path))
+    record = Run(path).record
+    record.files = digests(RunFolder(path=path))
+    record.write(path / "run.json")
+    verify(Run(path))
+    sheet.write_bytes(b"another")
+    with pytest.raises(UserError, match="has changed") as raised:
+        verify(Run(path))
+    assert raised.value.where == str(sheet)
+    sheet.unlink()
+    verify(Run(path))
+
+
 def cut(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1])
 

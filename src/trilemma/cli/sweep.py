@@ -85,6 +85,7 @@ def _request(
         samples=SAMPLES if samples is None else samples,
         seed=seed,
         device=device,
+        images="grids",  # of so many settings all images would fill the disk
         argv=tuple(sys.argv[1:]),
     )
     request.check()

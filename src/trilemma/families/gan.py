@@ -170,7 +170,8 @@ class Gan:
         self.evaluations = 0
         self.info = GeneratorInfo(
             name=card.name, family="gan", resolution=network.resolution, knobs=KNOBS,
-            parameters=count_parameters(self.network, self.text), capabilities=frozenset({"bf16", "fp16", "compile"}),
+            parameters=count_parameters(self.network, self.text),
+            capabilities=frozenset({"trace", "bf16", "fp16", "compile"}),
         )  # fmt: skip
 
     def prepare(self, *, precision: Precision, compiled: bool) -> None:
@@ -194,6 +195,10 @@ class Gan:
             text_BD = torch.where(empty_B1, self.network.components[component_B], text_BD)
             self.evaluations += len(prompts)
             return to_uint8(self.network(z_BZ, text_BD))
+
+    def trace(self, prompts: Sequence[str], seeds: Sequence[int], **knobs: float) -> list[Tensor]:
+        """Returns the picture alone: there is one pass, and nothing to see before its end."""
+        return [self.generate(prompts, seeds, **knobs)]
 
 
 def load(card: Card, device: str) -> Gan:

@@ -19,7 +19,7 @@ from trilemma.families.preparing import DTYPES, cast, channels_last, compile_in_
 from trilemma.families.random_pipeline import random_pipeline
 from trilemma.families.schedulers import with_scheduler
 from trilemma.families.weights import count_parameters
-from trilemma.generator import GeneratorInfo, Knob, SampleStreams, check_batch, resolve_knobs
+from trilemma.generator import GeneratorInfo, Knob, Noised, SampleStreams, check_batch, resolve_knobs
 from trilemma.stages import DECODE, SAMPLE, TEXT, stage
 
 if TYPE_CHECKING:
@@ -52,11 +52,9 @@ class Pipeline:
         self.dtype = torch.float32
         self.empty_1LD = self._encode_empty()
         self.evaluations = 0
-        # Only of a UNet's pipeline is it known what shape its noise has, which is to be drawn in float32.
-        halves = {"bf16", "fp16"} if hasattr(self.pipeline, "unet") else set()
         self.info = GeneratorInfo(
             name=card.name, family="diffusers", resolution=card.resolution, knobs=KNOBS,
-            parameters=_sampled_parameters(self.pipeline), capabilities=frozenset({"trace", "compile"} | halves),
+            parameters=_sampled_parameters(self.pipeline), capabilities=_capabilities(self.pipeline),
         )  # fmt: skip
         self._mark_stages()
 
@@ -86,6 +84,20 @@ class Pipeline:
 
         self._run(prompts, seeds, knobs, output_type="latent", callback_on_step_end=keep)
         return [self._decode(latent) for latent in latents]
+
+    @torch.no_grad()
+    def noise(self, images: Tensor, seeds: Sequence[int], **knobs: float) -> Noised:
+        """Returns the images' latents, noised by the scheduler at each of the sampler's times, and decoded.
+
+        The noise is the one that sampling with these seeds begins with.
+        """
+        scheduler, steps = self.pipeline.scheduler, resolve_knobs(self.info.knobs, knobs)["num_inference_steps"]
+        latents = self._encode(images)
+        scheduler.set_timesteps(steps, device=latents.device)
+        noise = SampleStreams(seeds).normal(*latents.shape[1:]).to(latents)
+        times = scheduler.timesteps.flip(0)
+        noised = (scheduler.add_noise(latents, noise, time.expand(len(latents))) for time in times)
+        return Noised(frames=[self._decode(latent) for latent in noised], space="latents")
 
     def _run(self, prompts: Sequence[str], seeds: Sequence[int], knobs: dict[str, float], **options: Any) -> Tensor:
         check_batch(prompts, seeds)
@@ -122,6 +134,12 @@ class Pipeline:
         pipeline.scheduler.step = _staged(SAMPLE, pipeline.scheduler.step)
         pipeline.vae.decode = _staged(DECODE, pipeline.vae.decode)
 
+    def _encode(self, images: Tensor) -> Tensor:
+        vae = self.pipeline.vae
+        encoded = vae.encode(images.to(vae.device, vae.dtype) / 127.5 - 1)
+        latents: Tensor = encoded.latent_dist.mode() * vae.config.scaling_factor
+        return latents
+
     def _decode(self, latents: Tensor) -> Tensor:
         image = self.pipeline.vae.decode(latents / self.pipeline.vae.config.scaling_factor).sample
         return _to_uint8(image / 2 + 0.5)
@@ -155,6 +173,13 @@ def _open(card: Card) -> Any:
     return DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
         card.path, dtype=torch.float32, local_files_only=True
     )
+
+
+def _capabilities(pipeline: Any) -> frozenset[str]:
+    # Only of a UNet's pipeline is it known what shape its noise has, which is to be drawn in float32.
+    halves = {"bf16", "fp16"} if hasattr(pipeline, "unet") else set()
+    noising = {"noising"} if hasattr(pipeline.scheduler, "add_noise") else set()
+    return frozenset({"trace", "compile"} | halves | noising)
 
 
 def _sampled_parameters(pipeline: Any) -> int:

@@ -45,14 +45,32 @@ class CopyTest:
     beyond_chance: bool
 
 
-def nearest_distances(thumbnails: ArrayLike, training: ArrayLike) -> NDArray[np.float64]:
-    """Returns each thumbnail's RMS distance to the nearest training thumbnail, float64 (N,).
+@dataclass(frozen=True, kw_only=True)
+class NearestTraining:
+    """Each image's nearest training image.
+
+    Attributes:
+        distances_N: RMS grey levels between the thumbnails, float64.
+        rows_N: which training image it is, int64.
+    """
+
+    distances_N: NDArray[np.float64]
+    rows_N: NDArray[np.int64]
+
+
+def nearest_training(thumbnails: ArrayLike, training: ArrayLike) -> NearestTraining:
+    """Returns the nearest training thumbnail of each thumbnail.
 
     Args:
         thumbnails: (N, D), and training: (M, D), grey levels 0..255 as uint8 or float32.
     """
-    distances_N, _ = nearest(thumbnails, training)
-    return distances_N / math.sqrt(np.asarray(training).shape[1])
+    distances_N, rows_N = nearest(thumbnails, training)
+    return NearestTraining(distances_N=distances_N / math.sqrt(np.asarray(training).shape[1]), rows_N=rows_N)
+
+
+def nearest_distances(thumbnails: ArrayLike, training: ArrayLike) -> NDArray[np.float64]:
+    """Returns the distances of :func:`nearest_training` alone, float64 (N,)."""
+    return nearest_training(thumbnails, training).distances_N
 
 
 def copy_threshold(heldout_distances: ArrayLike, quantile: float = QUANTILE) -> float:

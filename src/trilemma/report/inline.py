@@ -28,11 +28,17 @@ def source(name: str) -> str:
     return text
 
 
-def policy(styles: Iterable[str], scripts: Iterable[str]) -> str:
-    """Returns the Content-Security-Policy that allows exactly these texts, and pictures inside the page."""
+def policy(styles: Iterable[str], scripts: Iterable[str], *, files: bool) -> str:
+    """Returns the Content-Security-Policy that allows exactly these texts, and pictures inside the page.
+
+    Args:
+        files: whether pictures that lie beside the page are allowed too: "'self'" names them on a server, and "file:"
+            where the page is opened from disk and has no origin.
+    """
     allowed = {"script-src": " ".join(map(digest, scripts)), "style-src": " ".join(map(digest, styles))}
     sources = [f"{kind} {digests}" for kind, digests in allowed.items() if digests]
-    return "; ".join(["default-src 'none'", "img-src data:", *sources, "base-uri 'none'", "form-action 'none'"])
+    pictures = "img-src data: 'self' file:" if files else "img-src data:"
+    return "; ".join(["default-src 'none'", pictures, *sources, "base-uri 'none'", "form-action 'none'"])
 
 
 def digest(text: str) -> str:

@@ -8,8 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from trilemma.report.figure_style import INK, PALETTE, WIDTH, bare
-from trilemma.report.figures import MARKERS
+from trilemma.report.figure_style import INK, MARKERS, PALETTE, WIDTH, bare
 from trilemma.report.names import label
 from trilemma.report.orders import order
 

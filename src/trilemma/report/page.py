@@ -1,4 +1,4 @@
-"""The page: one HTML file that holds everything it shows, runs no script but its own and reaches no network."""
+"""The page: one HTML file that runs no script but its own and reaches no network."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ _FIRST = "theme.js"
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A section as the page shows it, with the scripts that it needs, by name and in order."""
+    """A section as the page shows it, with the scripts and styles that it needs, and whether it shows files."""
 
     id: str
     title: str
     body: Markup
     scripts: tuple[str, ...]
+    styles: tuple[str, ...]
+    files: bool
 
 
 def html(run: Run) -> str:
@@ -41,7 +43,7 @@ def html(run: Run) -> str:
 
     environment = _environment()
     sections = list(_sections(run, environment))
-    style = source(_STYLE)
+    style = "".join(map(source, dict.fromkeys(["style.css", *(name for one in sections for name in one.styles)])))
     head = source(_FIRST)
     names = dict.fromkeys(["page.js", *(name for section in sections for name in section.scripts)])
     scripts = [source(name) for name in names]
@@ -50,7 +52,7 @@ def html(run: Run) -> str:
         style=Markup(style),
         first_script=Markup(head),
         scripts=list(map(Markup, scripts)),
-        policy=policy([style], [head, *scripts]),
+        policy=policy([style], [head, *scripts], files=any(section.files for section in sections)),
         title=prose.protocol_title(run),
         run_id=run.record.run_id,
         headline=gives_up.headline(run, tables.scores(run)),
@@ -85,5 +87,11 @@ def _sections(run: Run, environment: Environment) -> Iterator[Section]:
         if content is not None:
             template = environment.get_template(f"{module.__name__.rpartition('.')[2]}.html.jinja")
             # The template has escaped all that was put into it.
-            body = Markup(template.render(**told, **content))
-            yield Section(id=module.ID, title=module.TITLE, body=body, scripts=getattr(module, "SCRIPTS", ()))
+            yield Section(
+                id=module.ID,
+                title=module.TITLE,
+                body=Markup(template.render(**told, **content)),
+                scripts=getattr(module, "SCRIPTS", ()),
+                styles=getattr(module, "STYLES", ()),
+                files=getattr(module, "FILES", False),
+            )

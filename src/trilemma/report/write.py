@@ -9,6 +9,7 @@ from trilemma.report.drawing import png, svg
 from trilemma.report.figures import sweep_figure, trilemma_figure
 from trilemma.report.frontier_figures import frontier_figure, trade_figure
 from trilemma.report.markdown import markdown
+from trilemma.report.nearest import nearest_sheets
 from trilemma.report.page import html
 from trilemma.report.real_size import real_size
 from trilemma.report.real_size_figure import real_size_figure
@@ -34,6 +35,8 @@ def write(run_folder: Path) -> Path:
     for name, figure in figures.items():
         write_bytes(run_folder / "figures" / f"{name}.svg", svg(figure))
         write_bytes(run_folder / "figures" / f"{name}.png", png(figure))
+    for name, content in nearest_sheets(run).items():
+        write_bytes(run_folder / name, content)
     write_bytes(run_folder / "report.md", markdown(run).encode())
     page = run_folder / "report.html"
     write_bytes(page, html(run).encode())

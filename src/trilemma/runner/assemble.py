@@ -18,6 +18,7 @@ from trilemma.runner.per_image import PER_IMAGE
 from trilemma.runner.rows import LEVEL, metric_row
 from trilemma.runner.speed import best_batch, depends_on_machine, latency, speed_numbers
 from trilemma.statistics.estimate import missing
+from trilemma.store.atomic import write_arrays
 from trilemma.store.metric_rows import MetricRow
 from trilemma.store.replicates import write_replicates
 from trilemma.store.run import Run
@@ -61,6 +62,7 @@ class Assembler:
             numbers |= found.numbers
             numbers |= {"score_quality": self._quality(found, self.anchors), "score_diversity": self._diversity(found)}
             self._keep_replicates(model, numbers)
+            self._keep_nearest(model, found)
         if self.protocol.speed is not None:
             numbers |= {**speed_numbers(self.run.timings(model)), **self._speed(model, found)}
         return numbers
@@ -69,6 +71,12 @@ class Assembler:
         """What every image has for itself is in the sample rows already."""
         sources = {name: one.estimate.replicates for name, one in numbers.items() if name not in PER_IMAGE}
         write_replicates(self.run.folder.replicates(model), sources)
+
+    def _keep_nearest(self, model: str, found: Evaluation) -> None:
+        """Row by row of the set that the copy test looks at."""
+        if found.nearest is not None:
+            arrays = {"distance": found.nearest.distances_N, "nearest": found.nearest.rows_N}
+            write_arrays(self.run.folder.copies(model), arrays)
 
     def _counted(self, model: str) -> dict[str, Measured]:
         evaluations = self.run.samples(model)["evaluations"].to_numpy()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from trilemma.data import scenes
 from trilemma.errors import UserError
 from trilemma.metrics.agreement import clip_score, mean_residual, off_manifold_rate, prompt_accuracy
-from trilemma.metrics.copying import CopyTest, copy_test, nearest_distances
+from trilemma.metrics.copying import CopyTest, NearestTraining, copy_test, nearest_training
 from trilemma.metrics.frechet import frechet_distance, moments
 from trilemma.metrics.inception_score import inception_score_of_factors, inception_score_of_logits
 from trilemma.metrics.kernel import kernel_distance
@@ -57,10 +57,11 @@ class SetData:
 
 @dataclass(kw_only=True)
 class Evaluation:
-    """All numbers of one model from its images."""
+    """All numbers of one model from its images, and what the copy test found for each of those that it looked at."""
 
     numbers: dict[str, Measured] = field(default_factory=dict)
     copying: CopyTest | None = None
+    nearest: NearestTraining | None = None
 
     def attempt(self, names: tuple[str, ...], compute: Callable[[], Mapping[str, Measured]]) -> None:
         """Adds what ``compute`` gives; where it cannot be had, the named metrics say why."""
@@ -153,7 +154,8 @@ def _accuracy(data: SetData) -> dict[str, Measured]:
 
 def _copies(found: Evaluation, data: SetData, anchors: Anchors) -> dict[str, Measured]:
     training = anchors.arrays("training")["thumbnails"]
-    found.copying = copy_test(nearest_distances(data.arrays["thumbnails"], training), anchors.heldout_distances)
+    found.nearest = nearest_training(data.arrays["thumbnails"], training)
+    found.copying = copy_test(found.nearest.distances_N, anchors.heldout_distances)
     params = {
         "threshold": found.copying.threshold,
         "p_value": found.copying.p_value,

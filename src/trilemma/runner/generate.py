@@ -18,8 +18,8 @@ from trilemma.runner.behind import Behind
 from trilemma.runner.channel import Channel
 from trilemma.runner.devices import gpu_uuid
 from trilemma.runner.environment import node
-from trilemma.runner.grids import grid_entries
 from trilemma.runner.job import Job
+from trilemma.runner.kept import kept_keys
 from trilemma.runner.plan import Planned, batches
 from trilemma.runner.storing import Drawn, store_batch
 from trilemma.store.parts import is_done
@@ -73,17 +73,17 @@ def generate_sets(
     done = 0
     with Behind() as behind:
         for set_name, planned in entries.items():
-            shown = frozenset(entry.key for entry in grid_entries(planned))
+            kept = kept_keys(job.images, planned)
             for number, chosen in batches(planned, job.protocol.batch_size):
                 stored = is_done(job.folder, job.name, set_name, number)
                 drawn = None if stored else _draw(job, generator, knobs, instruments, chosen)
                 done += len(chosen)
-                behind.do(partial(_keep, job, number, drawn, shown, partial(channel.progress, set_name, done, total)))
+                behind.do(partial(_keep, job, number, drawn, kept, partial(channel.progress, set_name, done, total)))
 
 
-def _keep(job: Job, number: int, drawn: Drawn | None, shown: frozenset[str], then: Callable[[], None]) -> None:
+def _keep(job: Job, number: int, drawn: Drawn | None, kept: frozenset[str], then: Callable[[], None]) -> None:
     if drawn is not None:
-        store_batch(job, number, drawn, shown)
+        store_batch(job, number, drawn, kept)
     then()
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from trilemma.runner.plan import Planned, batches
-from trilemma.store.arrays import read_arrays
-from trilemma.store.atomic import write_arrays, write_bytes, write_json
-from trilemma.store.layout import RunFolder
-from trilemma.store.parts import part_path
+from trilemma.runner.plan import Planned
+from trilemma.store.atomic import write_bytes, write_json
+from trilemma.store.pictures import Pixels, png, tile
 
 COLUMNS = 8
 ROWS = 8
@@ -28,50 +24,17 @@ def grid_entries(planned: Sequence[Planned]) -> list[Planned]:
     return list(planned[: ROWS * COLUMNS])
 
 
-def keep_for_grid(
-    folder: RunFolder,
-    model: str,
-    number: int,
-    chosen: Sequence[Planned],
-    pixels_BHWC: NDArray[np.uint8],
-    shown: frozenset[str],
-) -> None:
-    """Stores those images of a batch that the grid shows, until the model is done; ``shown`` holds their keys."""
-    kept = {entry.key: pixels for entry, pixels in zip(chosen, pixels_BHWC, strict=True) if entry.key in shown}
-    if kept:
-        write_arrays(_kept_path(folder, model, chosen[0].set, number), kept)
+def write_grid(folder: Path, planned: Sequence[Planned], images: Iterable[tuple[Planned, Pixels]]) -> None:
+    """Writes ``SET.png`` and, with the keys and prompts in the same order, ``SET.json``.
 
-
-def write_grids(folder: RunFolder, model: str, entries: Mapping[str, Sequence[Planned]], batch_size: int) -> None:
-    """Writes ``SET.png`` and, with the keys and prompts in the same order, ``SET.json`` for every set."""
-    for set_name, planned in entries.items():
-        kept: dict[str, NDArray[Any]] = {}
-        for number, _ in batches(planned, batch_size):
-            path = _kept_path(folder, model, set_name, number)
-            kept |= read_arrays(path) if path.is_file() else {}
-        shown = grid_entries(planned)
-        write_png(folder.images(model) / f"{set_name}.png", tile(np.stack([kept[entry.key] for entry in shown])))
-        write_json(folder.images(model) / f"{set_name}.json", _captions(shown))
-
-
-def tile(pixels_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Returns one picture ``(rows*H, columns*W, 3)`` of at most 8 columns; what is left of the last row is black."""
-    count, height, width, channels = pixels_NHWC.shape
-    columns = min(COLUMNS, count)
-    rows = -(-count // columns)
-    canvas = np.zeros((rows * columns, height, width, channels), np.uint8)
-    canvas[:count] = pixels_NHWC
-    table = canvas.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
-    return np.ascontiguousarray(table.reshape(rows * height, columns * width, channels))
-
-
-def write_png(path: Path, pixels_HWC: NDArray[np.uint8]) -> None:
-    """Puts a picture at ``path``."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(pixels_HWC).save(buffer, format="PNG", optimize=True)
-    write_bytes(path, buffer.getvalue())
+    Args:
+        images: entries of the set in the order of the plan, those of the grid among them.
+    """
+    shown = grid_entries(planned)
+    rest = iter(images)  # read no further than the grid reaches
+    pixels = [next(pixels for entry, pixels in rest if entry.key == wanted.key) for wanted in shown]
+    write_bytes(folder / f"{shown[0].set}.png", png(tile(np.stack(pixels), COLUMNS)))
+    write_json(folder / f"{shown[0].set}.json", _captions(shown))
 
 
 def _captions(shown: Sequence[Planned]) -> dict[str, Any]:
@@ -80,7 +43,3 @@ def _captions(shown: Sequence[Planned]) -> dict[str, Any]:
         "keys": [entry.key for entry in shown],
         "prompts": [entry.prompt for entry in shown],
     }
-
-
-def _kept_path(folder: RunFolder, model: str, set_name: str, number: int) -> Path:
-    return part_path(folder, model, set_name, number).with_suffix(".grid.npz")

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from trilemma.card import Card
 from trilemma.errors import UserError
 from trilemma.protocol import Protocol
+from trilemma.runner.kept import Kept
 from trilemma.runner.speed_job import SpeedJob, speed_job
 from trilemma.runner.timing_job import TimingJob, timing_job
 from trilemma.store.atomic import write_json
@@ -52,6 +53,7 @@ class Job:
     identity: dict[str, str]
     cache: Path
     attempt: int = 1
+    images: Kept = "all"
 
     @property
     def session(self) -> str:
@@ -83,6 +85,7 @@ class Job:
             "identity": self.identity,
             "cache": str(self.cache),
             "attempt": self.attempt,
+            "images": self.images,
         }
 
 
@@ -106,6 +109,7 @@ def read_job(path: Path) -> Job | TimingJob | SpeedJob:
         identity=stored["identity"],
         cache=Path(stored["cache"]),
         attempt=stored["attempt"],
+        images=stored["images"],
     )
 
 

@@ -14,10 +14,11 @@ from trilemma.runner.channel import Channel
 from trilemma.runner.devices import describe_device, pick_device
 from trilemma.runner.drawing_time import drawing
 from trilemma.runner.generate import Instruments, generate_sets
-from trilemma.runner.grids import write_grids
+from trilemma.runner.images import write_images
 from trilemma.runner.info import info_of
 from trilemma.runner.job import Job, import_target
 from trilemma.runner.plan import Planned, batches, plan
+from trilemma.runner.strips import trace_strips
 from trilemma.runner.timing import batch_of
 from trilemma.store.parts import consolidate, remove_parts
 from trilemma.store.tables import SAMPLES, read_table
@@ -32,11 +33,11 @@ COUNTED_BATCH = 2  # images whose operations are counted
 
 
 def measure_model(job: Job, channel: Channel) -> None:
-    """Does a model's job and leaves samples, features, timings and grids in the run's folder.
+    """Does a model's job and leaves samples, features, timings and images in the run's folder.
 
     Speed comes first: in a process that holds nothing yet but the model, so that the peak of memory is the model's.
-    Operations are counted after it, for counting slows a model down. Whatever an earlier, killed attempt finished is
-    not done again.
+    Operations are counted after it, for counting slows a model down; traces come last. Whatever an earlier, killed
+    attempt finished is not done again.
     """
     assert job.card is not None
     device = pick_device(job.device)
@@ -56,6 +57,8 @@ def measure_model(job: Job, channel: Channel) -> None:
         seconds = draw_all(job, generator, knobs, instruments, entries, channel)
         samples = read_table(job.folder.samples(job.name), SAMPLES)
         channel.send("drawn", drawing=drawing(samples, job.attempt, seconds))
+    if job.images != "none":
+        trace_strips(job, generator, knobs, entries)
     remove_parts(job.folder, job.name)
 
 
@@ -70,7 +73,7 @@ def draw_all(
     """Makes, measures and stores all images; returns the seconds from the first call to the files that stay."""
     start, size = time.perf_counter(), job.protocol.batch_size
     generate_sets(job, generator, knobs, instruments, entries, channel)
-    write_grids(job.folder, job.name, entries, size)
+    write_images(job, entries)
     consolidate(job.folder, job.name, [(n, b) for n, planned in entries.items() for b, _ in batches(planned, size)])
     return time.perf_counter() - start
 

@@ -18,6 +18,7 @@ from trilemma.runner.display import Display
 from trilemma.runner.drawing_time import unknown
 from trilemma.runner.environment import environment, executor, gpus, host, tool
 from trilemma.runner.job import REFERENCE, Instrumentation, Job, import_target
+from trilemma.runner.kept import Kept
 from trilemma.runner.keys import keys_of
 from trilemma.runner.launch import Message, run_worker
 from trilemma.runner.plan import plan
@@ -52,6 +53,7 @@ class Request:
         samples: caps every set; None for the whole protocol.
         parent_run_id: the run that this one is to confirm.
         cache: where measurements of real images are kept.
+        images: which images are kept.
         sweep: model → knob → values, where the cards are settings of models whose frontiers are wanted.
     """
 
@@ -62,6 +64,7 @@ class Request:
     samples: int | None = None
     seed: int = 0
     device: str = "auto"
+    images: Kept = "all"
     parent_run_id: str | None = None
     argv: tuple[str, ...] = ()
     sweep: dict[str, dict[str, tuple[float | int, ...]]] | None = None
@@ -88,6 +91,7 @@ class Request:
             "samples": self.samples,
             "seed": self.seed,
             "device": self.device,
+            "images": self.images,
             **({} if self.sweep is None else {"sweep": self.sweep}),
         }
 
@@ -197,6 +201,7 @@ class _Session(Session):
             identity=self.record.instruments,
             cache=self.request.cache,
             attempt=self.record.attempts,
+            images=self.request.images,
         )
         self.display.begin(name, images)
         path = job.write()

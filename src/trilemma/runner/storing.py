@@ -1,4 +1,4 @@
-"""A batch that was drawn, and how it is stored: a row for each image, arrays beside it, a few images for the grids."""
+"""A batch that was drawn, and how it is stored: a row for each image, arrays beside it, the images that are kept."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trilemma.runner.grids import keep_for_grid
 from trilemma.runner.job import Job
+from trilemma.runner.kept import keep_pixels
 from trilemma.runner.plan import Planned
 from trilemma.store.parts import write_part
 from trilemma.store.tables import SCALARS
@@ -35,8 +35,8 @@ class Drawn:
     made: Mapping[str, Any]
 
 
-def store_batch(job: Job, number: int, drawn: Drawn, shown: frozenset[str]) -> None:
-    """Stores a batch as the part ``number`` of its set; ``shown`` holds the keys of the images that its grid shows."""
+def store_batch(job: Job, number: int, drawn: Drawn, kept: frozenset[str]) -> None:
+    """Stores a batch as the part ``number`` of its set; ``kept`` holds the keys of the images that stay."""
     pixels_BHWC = np.ascontiguousarray(drawn.images.permute(0, 2, 3, 1).numpy())
     scalars = _scalars(drawn.measured)
     rows = [
@@ -51,7 +51,7 @@ def store_batch(job: Job, number: int, drawn: Drawn, shown: frozenset[str]) -> N
         }
         for i, (entry, pixels) in enumerate(zip(drawn.chosen, pixels_BHWC, strict=True))
     ]
-    keep_for_grid(job.folder, job.name, number, drawn.chosen, pixels_BHWC, shown)
+    keep_pixels(job.folder, job.name, number, drawn.chosen, pixels_BHWC, kept)
     arrays = {name: array for name, array in drawn.measured.items() if name not in SCALARS}
     write_part(job.folder, job.name, drawn.chosen[0].set, number, rows, arrays)
 

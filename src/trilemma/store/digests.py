@@ -1,4 +1,4 @@
-"""What a complete run's numbers stand in, file by file, and whether it is still what it was."""
+"""What a complete run keeps, file by file, and whether it is still what it was."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from trilemma.store.run import Run
 from trilemma.store.tables import SAMPLES, TIMINGS, read_table
 
 # Reports, figures and tables are drawn from these, and may be drawn anew.
-PATTERNS = (
+NUMBERS = (
     "metrics.jsonl",
     "frontier.json",
     "samples/*.parquet",
     "influence/*.npz",
     "replicates/*.npz",
+    "copies/*.npz",
     "timings/*.parquet",
 )
+# Pictures take most of a run's room and no number stands in them: they may be gone, but not be others.
+PICTURES = ("images/*/sheets/*", "images/*/strips/*")
 
 
 def digested_files(folder: RunFolder) -> dict[str, Path]:
     """Returns the files of a run that its digests are of, by their path in its folder."""
-    found = sorted(path for pattern in PATTERNS for path in folder.path.glob(pattern))
+    found = sorted(path for pattern in (*NUMBERS, *PICTURES) for path in folder.path.glob(pattern))
     return {path.relative_to(folder.path).as_posix(): path for path in found}
 
 
@@ -38,7 +41,8 @@ def digests(folder: RunFolder) -> dict[str, str]:
 def verify(run: Run, *, whole: bool = True) -> None:
     """Raises UserError, naming the file, unless every file is what it was when the run completed.
 
-    A run that is not complete, or of a schema without digests, only has to be readable.
+    Pictures may have been removed since. A run that is not complete, or of a schema without digests, only has to be
+    readable.
 
     Args:
         whole: whether every file has to be there; a baseline's copy of a run leaves some out.
@@ -51,10 +55,14 @@ def verify(run: Run, *, whole: bool = True) -> None:
     if "metrics.jsonl" not in run.record.files:
         raise UserError("this record is damaged: it lacks the digests of its files.", where=str(run.folder.record))
     for name, digest in run.record.files.items():
-        if whole or name in found:
+        if name in found or (whole and not _is_picture(name)):
             _check(run.folder.path, name, digest)
     for name in found.keys() - run.record.files.keys():
         raise UserError("this file was added after the run had ended.", where=str(run.folder.path / name))
+
+
+def _is_picture(name: str) -> bool:
+    return any(PurePosixPath(name).match(pattern) for pattern in PICTURES)
 
 
 def _check(folder: Path, name: str, digest: str) -> None:
@@ -68,6 +76,8 @@ def _check(folder: Path, name: str, digest: str) -> None:
 
 
 def _read(name: str, path: Path) -> None:
+    if _is_picture(name):
+        return
     if name == "metrics.jsonl":
         read_metrics(path)
     elif name.endswith(".npz"):

@@ -63,6 +63,10 @@ class RunFolder:
         """What older runs have instead: each image's influence on a Fréchet distance, in the row order of its set."""
         return self.path / "influence" / f"{model}.npz"
 
+    def copies(self, model: str) -> Path:
+        """Each tested image's nearest training image, and how far it lies."""
+        return self.path / "copies" / f"{model}.npz"
+
     def timings(self, model: str) -> Path:
         """One row per timed call."""
         return self.path / "timings" / f"{model}.parquet"
@@ -74,6 +78,14 @@ class RunFolder:
     def images(self, model: str) -> Path:
         """Grids of images, one PNG per set, with their captions in a JSON beside each."""
         return self.path / "images" / model
+
+    def sheets(self, model: str) -> Path:
+        """All images of a model, tile by tile."""
+        return self.images(model) / "sheets"
+
+    def strips(self, model: str) -> Path:
+        """How a model makes a picture: the intermediate images of a few."""
+        return self.images(model) / "strips"
 
     def log(self, model: str) -> Path:
         """What the model's process wrote to its standard output and error."""

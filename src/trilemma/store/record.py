@@ -25,7 +25,8 @@ class Record:
     Attributes:
         schema: that of the file that it was read from; what is written is always of :data:`SCHEMA`.
         identity: the digest of ``spec``: the same command again finds its unfinished run by it.
-        spec: protocol, models with revisions, samples, seed, device; of a sweep also "sweep": model → knob → values.
+        spec: protocol, models with revisions, samples, seed, device, which images are kept; of a sweep also "sweep":
+            model → knob → values.
         partial: the sets were cut (``--samples``): not comparable with the whole protocol.
         parent_run_id: the run that this one was started to confirm.
         executor: what the workers ran on: kind and number of nodes.

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from trilemma.statistics.replicates import UNITS, Kind, Replicates
 from trilemma.store.arrays import read_arrays
 from trilemma.store.atomic import write_arrays
+from trilemma.store.layout import RunFolder
 
 Sources = tuple[Replicates, ...]
 
@@ -43,6 +44,16 @@ def read_replicates(path: Path) -> dict[str, Sources]:
     for (metric, _), arrays in sorted(by_source.items(), key=lambda item: item[0]):
         found[metric] = (*found.get(metric, ()), _source(arrays))
     return found
+
+
+def stored_replicates(folder: RunFolder, model: str) -> dict[str, Sources]:
+    """Returns what a run keeps of a model by metric; older runs keep influence values alone, without halves."""
+    path, older = folder.replicates(model), folder.influence(model)
+    if path.is_file():
+        return read_replicates(path)
+    if older.is_file():
+        return {name: (Replicates(kind="influence", values_U=psi_N),) for name, psi_N in read_arrays(older).items()}
+    return {}
 
 
 def _arrays(source: Replicates) -> dict[str, NDArray[Any]]:

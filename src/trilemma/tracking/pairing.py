@@ -12,9 +12,8 @@ from trilemma.statistics.estimate import Estimate
 from trilemma.statistics.paired import paired
 from trilemma.statistics.replicates import Replicates
 from trilemma.statistics.standard_error import StandardError, combined
-from trilemma.store.arrays import read_arrays
 from trilemma.store.metric_rows import MetricRow
-from trilemma.store.replicates import Sources, read_replicates
+from trilemma.store.replicates import Sources, stored_replicates
 from trilemma.store.run import Run
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ class Pairing:
     def __init__(self, a: Run, b: Run) -> None:
         self.a, self.b = a, b
         self._samples = cache(_samples)
-        self._replicates = cache(_replicates)
+        self._replicates = cache(stored_replicates)
 
     def sides(self, a: MetricRow, b: MetricRow) -> tuple[Estimate, Estimate, str | None]:
         """Returns both numbers, and what keeps them from being paired; None where nothing does."""
@@ -46,7 +45,7 @@ class Pairing:
 
     def _sources(self, run: Run, row: MetricRow) -> Sources:
         if row.metric not in PER_IMAGE:
-            return self._replicates(run, row.model).get(row.metric, ())
+            return self._replicates(run.folder, row.model).get(row.metric, ())
         samples = self._rows(run, row)
         if samples is None:
             return ()
@@ -75,16 +74,6 @@ class Pairing:
 
 def _samples(run: Run, model: str) -> pd.DataFrame | None:
     return run.samples(model) if run.folder.samples(model).is_file() else None
-
-
-def _replicates(run: Run, model: str) -> dict[str, Sources]:
-    """Older runs keep influence values alone, without halves."""
-    path, older = run.folder.replicates(model), run.folder.influence(model)
-    if path.is_file():
-        return read_replicates(path)
-    if older.is_file():
-        return {name: (Replicates(kind="influence", values_U=psi_N),) for name, psi_N in read_arrays(older).items()}
-    return {}
 
 
 def difference_of(before: Estimate, after: Estimate, obstacle: str | None) -> tuple[Estimate, bool, str | None]:

@@ -14,8 +14,8 @@ from trilemma.store.metric_rows import MetricRow
 from trilemma.store.run import Run
 from trilemma.tracking.calibration import Noise
 
-# What a run's specification may hold and repetitions still differ in: who else took part.
-NOT_COMPARED = ("models",)
+# What a run's specification may hold and repetitions still differ in: who else took part, what is kept.
+NOT_COMPARED = ("models", "images")
 
 
 def sigma_of(values: Sequence[float]) -> float:

@@ -5,14 +5,17 @@ import time
 
 import torch
 
-from trilemma.generator import GeneratorInfo, Knob, SampleStreams, check_batch, resolve_knobs
+from trilemma.generator import GeneratorInfo, Knob, Noised, SampleStreams, check_batch, resolve_knobs
 
 KNOBS = (Knob(name="contrast", kind="float", default=1.0, minimum=0.0, maximum=4.0, description="Of the noise."),)
 
 
 class Tiny:
     def __init__(self, card):
-        self.info = GeneratorInfo(name=card.name, family="tiny", resolution=card.resolution, parameters=7, knobs=KNOBS)
+        able = frozenset(word for word in ("trace", "noising") if card.options.get(word))
+        self.info = GeneratorInfo(
+            name=card.name, family="tiny", resolution=card.resolution, parameters=7, knobs=KNOBS, capabilities=able
+        )
         self.evaluations = 0
         self.options = card.options
         self.images = 0
@@ -32,6 +35,15 @@ class Tiny:
         scale = self.info.resolution // 8
         big = (noise + 80 + shift).repeat_interleave(scale, 2).repeat_interleave(scale, 3)
         return big.clamp(0, 255).to(torch.uint8)
+
+    def trace(self, prompts, seeds, **knobs):
+        whole, frames = self.generate(prompts, seeds, **knobs), self.options["trace"]
+        if frames < 0:
+            raise RuntimeError("nothing to see <here>")
+        return [whole // (frames - place) for place in range(frames)]
+
+    def noise(self, images, seeds, **knobs):
+        return Noised(frames=[images // 2, images // 4], space="pixels")
 
     def _misbehave(self, count):
         time.sleep(self.options.get("sleep", 0.0))

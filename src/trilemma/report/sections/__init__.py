@@ -2,7 +2,8 @@
 
 Each has ID, the section's anchor, TITLE, its entry in the navigation, and ``content(run)``: what fills its template,
 ``templates/MODULE.html.jinja``, or None where the run has nothing of the kind, and the section is absent. One that
-moves has SCRIPTS too: the names, in order, of what it needs of ``static/`` and of the library behind the charts.
+moves has SCRIPTS too, the names, in order, of what it needs of ``static/`` and of the library behind the charts; one
+with styles of its own STYLES, names in ``static/``. FILES is true where it shows pictures that lie beside the page.
 """
 
 from trilemma.report.sections import (
@@ -10,7 +11,9 @@ from trilemma.report.sections import (
     coverage,
     environment,
     failures,
+    filmstrips,
     frontiers,
+    gallery,
     measurements,
     models,
     overhead,
@@ -25,9 +28,11 @@ SECTIONS = (
     frontiers,
     scores,
     tradeoffs,
+    filmstrips,
+    gallery,
+    samples,
     claims,
     measurements,
-    samples,
     models,
     speed,
     real_size,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trilemma.report.grids import Grid, read_grids
+from trilemma.store.sheets import INDEX
 
 if TYPE_CHECKING:
     from trilemma.report.record import Run
@@ -25,8 +26,10 @@ class Picture:
     grid: Grid
 
 
-def content(run: Run) -> dict[str, Any]:
-    """Returns the grids of the run, and those that cannot be read."""
+def content(run: Run) -> dict[str, Any] | None:
+    """Returns the grids of the run, and those that cannot be read; None where the gallery shows all images."""
+    if any((run.folder.sheets(model) / INDEX).is_file() for model in run.models):
+        return None
     found = list(read_grids(run.folder.path / "images"))
     grids = [grid for grid in found if isinstance(grid, Grid) and grid.model in run.models]
     pictures = [Picture(id=f"grid-{number}", grid=grid) for number, grid in enumerate(grids)]
