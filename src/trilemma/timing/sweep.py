@@ -19,29 +19,44 @@ Batch = Callable[[int, int], object]  # (batch size, number of the call) -> the 
 def sweep(batch: Batch, spec: SpeedSpec, device: torch.device, scenario: str = "offline") -> list[Call]:
     """Times every batch size of ``spec``, smallest first, each warmed up at its own shape.
 
-    A batch size whose warm-up and fewest calls would not fit into what is left of ``budget_seconds``, by the time per
-    image of the size before it, becomes one row with status "skipped". The smallest is always timed.
+    The smallest is always timed. Another becomes one row with status "skipped" where one call of it, by the time per
+    image of the size before it, or its fewest calls, by the last call of its own warm-up, would not fit into what is
+    left of ``budget_seconds``. The time per image of a smaller size is no measure for the fewest calls: it is what
+    larger batches bring down.
     """
     rows: list[Call] = []
     deadline = time.perf_counter() + spec.budget_seconds
     per_image = 0.0
     for size in spec.batch_sizes:
-        needed = per_image * size * (spec.warmup_calls + spec.min_calls)
-        if needed > deadline - time.perf_counter():
+        if (needed := per_image * size) > deadline - time.perf_counter():
             rows.append(_skipped(scenario, size, needed, device))
             continue
-        timed = steady(batch, size, spec, device, scenario)
-        per_image = seconds_per_image(timed[spec.warmup_calls :])
+        warm = _warm_up(batch, size, spec, device)
+        rows.extend(warm)
+        needed = (warm[-1].wall_ns or 0) / 1e9 * spec.min_calls
+        if per_image > 0 and needed > deadline - time.perf_counter():
+            rows.append(_skipped(scenario, size, needed, device))
+            continue
+        timed = _timed(batch, size, spec, device, scenario)
+        per_image = seconds_per_image(timed)
         rows.extend(timed)
     return rows
 
 
 def steady(batch: Batch, size: int, spec: SpeedSpec, device: torch.device, scenario: str) -> list[Call]:
     """Warms up at one batch size, then times calls until both the fewest calls and seconds are reached."""
-    rows = [
+    return [*_warm_up(batch, size, spec, device), *_timed(batch, size, spec, device, scenario)]
+
+
+def _warm_up(batch: Batch, size: int, spec: SpeedSpec, device: torch.device) -> list[Call]:
+    return [
         timed_call(lambda n=number: batch(size, n), device, scenario=WARMUP, size=size, number=number)  # type: ignore[misc]
         for number in range(spec.warmup_calls)
     ]
+
+
+def _timed(batch: Batch, size: int, spec: SpeedSpec, device: torch.device, scenario: str) -> list[Call]:
+    rows: list[Call] = []
     reset_allocated(device)
     spent = 0
     for number in range(MOST_CALLS):
