@@ -15,7 +15,8 @@ from trilemma.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("ci.md", "regression-tracking.md", "gpu.md"))]
+GUIDES = ("ci.md", "regression-tracking.md", "gpu.md", "reading-the-report.md")
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in GUIDES)]
 PROGRAM = re.compile(r"^(?:\.venv/bin/)?(?:trilemma|python bench\.py) ")
 PINNED = re.compile(r"(?:actions/[\w-]+@v\d+|\./\.github/workflows/[\w-]+\.yml)")
 
@@ -102,3 +103,13 @@ def test_the_guide_names_every_input_of_the_workflow() -> None:
     inputs = workflow(ROOT / ".github" / "workflows" / "gate.yml")["on"]["workflow_call"]["inputs"]
     guide = (ROOT / "docs" / "ci.md").read_text()
     assert [name for name in inputs if f"`{name}`" not in guide] == []
+
+
+def test_the_walkthrough_s_numbers_are_those_of_a_record_that_it_names() -> None:
+    walkthrough = ROOT / "docs" / "reading-the-report.md"
+    text = walkthrough.read_text()
+    named = re.findall(r"\]\((\.\./results/reference/\S+/report\.md|what-metrics-see/README\.md)\)", text)
+    records = "".join((walkthrough.parent / path).read_text() for path in named)
+    shown = re.findall(r"[\d.,]*\d ± [\d.]*\d", text)
+    assert len(named) == 2 and len(shown) > 30
+    assert [number for number in shown if not re.search(rf"(?<![\d.,]){re.escape(number)}(?![\d.])", records)] == []

@@ -93,7 +93,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def section(folder: Path) -> str:
-    found = re.search(r'<section id="claims">.*?</section>', page.html(load(folder)), re.DOTALL)
+    found = re.search(r'<section id="claims"[^>]*>.*?</section>', page.html(load(folder)), re.DOTALL)
     return found.group() if found else ""
 
 

@@ -87,7 +87,7 @@ def test_what_failed_is_told_and_texts_are_escaped(folder: Path) -> None:
     put(folder, "var", strip())
     (folder / "images" / "var" / "strips" / PICTURE).unlink()
     text = write_report(folder).read_text(encoding="utf-8")
-    section = text[text.index('<section id="filmstrips">') : text.index('<section id="samples">')]
+    section = text[text.index('<section id="filmstrips"') : text.index('<section id="samples"')]
     assert "gan: RuntimeError: no &lt;luck&gt;" in section
     assert "var: " in section and "this part of the record is missing" in section
     assert "<script" not in section and "&lt;script&gt;alert(1)&lt;/script&gt;" in section

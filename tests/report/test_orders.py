@@ -19,7 +19,7 @@ from trilemma.store.metric_rows import MetricRow
 
 def measure(values: dict[str, float], *, se: float = 0.1, lower: bool = False) -> Measure:
     rows = {name: MetricRow(run_id="r", model=name, metric="q", value=value, se=se) for name, value in values.items()}
-    return Measure(axis="quality", label="Q", group="", lower=lower, scale=SCORE, rows=rows)
+    return Measure(axis="quality", metric="fd_scenes", label="Q", group="", lower=lower, scale=SCORE, rows=rows)
 
 
 def test_order_puts_the_best_first_whichever_way_is_better() -> None:

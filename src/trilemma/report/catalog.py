@@ -18,8 +18,9 @@ _RANK = {name: rank for rank, name in enumerate(METRICS)}
 
 @dataclass(frozen=True, kw_only=True)
 class Described:
-    """A metric's title, axis (a key of :data:`AXIS_TITLES`) and one-sentence description."""
+    """A metric's name, title, axis (a key of :data:`AXIS_TITLES`) and one-sentence description."""
 
+    name: str
     title: str
     axis: str
     description: str
@@ -29,8 +30,8 @@ def describe(name: str) -> Described:
     """Returns what the catalogue says of a metric; one that it lacks (a newer record's) keeps its name."""
     known = METRICS.get(name)
     if known is None:
-        return Described(title=name, axis="", description="")
-    return Described(title=known.title, axis=known.axis, description=known.description)
+        return Described(name=name, title=name, axis="", description="")
+    return Described(name=name, title=known.title, axis=known.axis, description=known.description)
 
 
 def rank(name: str) -> int:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from trilemma.claims.judge import JudgedClaim, JudgedPart, Verdict, judge
 from trilemma.claims.members import members
 from trilemma.claims.stated import Claims, Source, load_claims
-from trilemma.metrics.catalog import METRICS
 from trilemma.report import tables
+from trilemma.report.catalog import Described, describe
 from trilemma.report.claim_sentences import sentence
-from trilemma.report.prose import listed
 from trilemma.store.run import Run as StoredRun
 from trilemma.workspace import find_workspace
 
@@ -76,11 +75,16 @@ class AssertedText:
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimTexts:
-    """All of it; ``tests`` is the number of comparisons that share the probability of error."""
+    """All of it.
+
+    Attributes:
+        words: each with the metrics that it is measured by, and why these.
+        tests: the number of comparisons that share the probability of error.
+    """
 
     claims: tuple[ClaimText, ...]
     asserted: tuple[AssertedText, ...]
-    words: tuple[tuple[str, str, str], ...]
+    words: tuple[tuple[str, tuple[Described, ...], str], ...]
     notes: tuple[str, ...]
     tests: int
 
@@ -125,9 +129,9 @@ def _source(source: Source) -> str:
     return f"{source.title}, arXiv {source.arxiv}" if source.arxiv else source.title
 
 
-def _word(name: str, claims: Claims) -> tuple[str, str, str]:
+def _word(name: str, claims: Claims) -> tuple[str, tuple[Described, ...], str]:
     word = claims.words[name]
-    return name, listed([METRICS[metric].title for metric in word.metrics]), word.because
+    return name, tuple(map(describe, word.metrics)), word.because
 
 
 def _part(judged: JudgedPart) -> PartText:

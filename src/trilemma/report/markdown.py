@@ -140,7 +140,10 @@ def _asserted(row: AssertedText) -> list[list[str]]:
 def _measurements(raw: tables.RawTable) -> list[str]:
     if not raw.groups:
         return ["Nothing was measured: the run ended before its metrics were computed."]
-    blocks = ["Value ± one standard error. ↑ higher is better, ↓ lower is better; numbers in brackets are notes."]
+    blocks = [
+        "Value ± one standard error. ↑ higher is better, ↓ lower is better; numbers in brackets are notes. What "
+        "each metric sees and misses, and how it is gamed: [glossary](report.html#glossary)."
+    ]
     for title, rows in raw.groups:
         header = ["Metric", "Unit", "n", *raw.models]
         lines = [[_metric(row), row.unit, row.n, *map(_cell, row.cells)] for row in rows]

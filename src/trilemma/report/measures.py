@@ -40,6 +40,7 @@ class Measure:
     """
 
     axis: str
+    metric: str
     label: str
     group: str
     lower: bool
@@ -87,6 +88,7 @@ def _measure(axis: str, key: tuple[str, str, str], rows: dict[str, MetricRow], *
     detail = ", ".join(part for part in (images.replace("_", " ") if several else "", variant) if part)
     return Measure(
         axis=axis,
+        metric=metric,
         label=f"{title} ({detail})" if detail else title,
         group="" if metric in _SCORES else (first.extractor or ""),
         lower=first.direction == "lower",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trilemma.report import gives_up, prose, tables
+from trilemma.report.glossary import explained
 from trilemma.report.inline import VEGA, policy, source
 from trilemma.report.numbers import count
 from trilemma.report.sections import SECTIONS
@@ -81,6 +82,7 @@ def _sections(run: Run, environment: Environment) -> Iterator[Section]:
     told = {
         "controls": [model for model in run.models if run.is_control(model)],
         "random_weights": [model for model in run.models if run.is_random(model)],
+        "explained": explained(run),
     }
     for module in SECTIONS:
         content = module.content(run)

@@ -75,6 +75,7 @@ def _measure(run: Run, found: list[Measure], measure: Measure, models: list[str]
     ordered = order(measure, models)
     return {
         "label": measure.label,
+        "metric": measure.metric,
         "lower": measure.lower,
         "scale": {
             "type": measure.scale.type,

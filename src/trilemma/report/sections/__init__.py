@@ -14,6 +14,7 @@ from trilemma.report.sections import (
     filmstrips,
     frontiers,
     gallery,
+    glossary,
     measurements,
     models,
     overhead,
@@ -40,4 +41,5 @@ SECTIONS = (
     coverage,
     failures,
     environment,
+    glossary,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trilemma.report import frontier
+from trilemma.report import frontier, tables
 from trilemma.report.drawing import inline_svg
 from trilemma.report.frontier_figures import frontier_figure, trade_figure
 
@@ -32,6 +32,7 @@ def content(run: Run) -> dict[str, Any] | None:
         "trades": Markup(inline_svg(trade_figure(found), "trades", along)),
         "said": frontier.SAID,
         "header": frontier.HEADER,
+        "metrics": tables.AXES,
         "frontiers": [_model(model) for model in found.models],
     }
 

@@ -42,6 +42,7 @@ def content(run: Run) -> dict[str, Any] | None:
     return {
         "cards": None if run.is_sweep else [_card(run, scores, verdict) for verdict in gives_up.verdicts(run, scores)],
         "axes": SCORE_TITLES,
+        "metrics": tables.AXES,
         "contestants": [row for row in rows if not row["control"]],
         "references": [row for row in rows if row["control"]],
     }

@@ -45,7 +45,7 @@ def content(run: Run) -> dict[str, Any] | None:
         "absent": [axis for axis in CORNERS if not found[axis]],
         "pairs": [pair for pair in PAIRS if set(pair) <= set(present)],
         "options": {axis: _options(found[axis]) for axis in present},
-        "shown": {axis: found[axis][0].label for axis in present},
+        "shown": {axis: found[axis][0] for axis in present},
         "rows": [_row(run, model, found, models) for model in run.models],
         "crowded": len(models) > CROWD,
         "orders": {axis: _orders(found[axis], models) for axis in present},
@@ -85,9 +85,9 @@ def _cell(measure: Measure, model: str) -> tuple[str, str]:
     return quantity(row.value, row.se, row.unit), interval(*row.ci, row.se, row.unit) if row.ci else ""
 
 
-def _orders(found: list[Measure], models: list[str]) -> list[tuple[str, str, str]]:
-    """Returns label, what read the images, and the order in words, for every measure."""
-    return [(measure.label, measure.group, told(measure, found[0], models)) for measure in found]
+def _orders(found: list[Measure], models: list[str]) -> list[tuple[Measure, str]]:
+    """Returns every measure with the order in words."""
+    return [(measure, told(measure, found[0], models)) for measure in found]
 
 
 def _still(figure: Figure, name: str, description: str) -> Markup:

@@ -114,12 +114,17 @@
   function fillTable() {
     const table = document.getElementById("tradeoffs-table");
     const shown = selects.map((select) => select.dataset.axis);
-    for (const axis of shown) table.querySelector(`th[data-axis="${axis}"]`).textContent = measureOf(axis).label;
+    for (const axis of shown) fillHeading(table.querySelector(`th[data-axis="${axis}"] a`), measureOf(axis));
     const best = pairs.map((pair) => [pair.join("–"), data.frontiers[pair.join("-")][chosen[pair[0]]][chosen[pair[1]]]]);
     [...table.tBodies[0].rows].forEach((row, i) => {
       shown.forEach((axis, column) => fillCell(row.cells[column + 1], measureOf(axis).cells[i]));
       row.cells[shown.length + 1].textContent = best.filter(([, who]) => who.includes(i)).map(([pair]) => pair).join(", ");
     });
+  }
+
+  function fillHeading(link, measure) {
+    link.textContent = measure.label;
+    link.hash = `metric-${measure.metric}`;
   }
 
   function fillCell(element, cell) {
