@@ -2,8 +2,9 @@
 # Measures on one CUDA machine everything that results/ holds of such a machine: docs/gpu.md says what, and what to do with it.
 #   scripts/gpu_all.sh SECONDS [STEP...]     steps: check embedded real scenes noise overhead (default: all, in this order)
 # The whole takes no longer than SECONDS: a step gets what is left of them, and is interrupted at the end. The same command
-# again goes on where it was cut off, also on another machine to which the folder .gpu/ was brought. Wheels in .whl/ are
-# installed into a folder of their own, beside what is there; nothing is fetched.
+# again goes on where it was cut off, also on another machine to which the folder .gpu/ was brought; a step that was finished
+# with other settings is done anew. Wheels in .whl/ are installed into a folder of their own, beside what is there; nothing is
+# fetched.
 # Results go to $OUT (default: .gpu/out): speed.tar.gz, scenes.tar.gz, noise.tar.gz, overhead.txt and log.txt.
 # Settings, as environment variables: EMBEDDED, REAL_SIZE and PRECISION (lists), COMPILE (empty: eager alone), BATCH_SIZE,
 # PROCESSES, CALLS, TIMED_SECONDS and BUDGET of `speed`; MODELS and SAMPLES of `run`; NOISE_MODELS and SESSIONS of
@@ -23,6 +24,9 @@ out="${OUT:-$work/out}"
 device="${DEVICE:-cuda}"
 read -ra embedded <<<"${EMBEDDED-gan vqar var ldm}"
 read -ra real_size <<<"${REAL_SIZE-var-d16 var-d20 var-d24 var-d30 taming-imagenet ldm-4 sd-1-5 dit-xl-2 biggan-deep-256}"
+: "${PRECISION:=fp32,bf16}" "${COMPILE=yes}" "${BATCH_SIZE:=auto}" "${PROCESSES:=3}" "${CALLS:=15}"
+: "${TIMED_SECONDS:=1}" "${BUDGET:=60}" "${MODELS:=}" "${SAMPLES:=}" "${NOISE_MODELS:=gan,vqar,var,ldm}" "${SESSIONS:=10}"
+readonly SPEED_SETTINGS="PRECISION COMPILE BATCH_SIZE PROCESSES CALLS TIMED_SECONDS BUDGET"
 readonly PACKING=15 # seconds that are kept for what comes after the steps
 deadline=$((SECONDS + limit - PACKING))
 unfinished=()
@@ -50,9 +54,12 @@ import torch
 from packaging.requirements import Requirement
 
 with open("pyproject.toml", "rb") as file:
-    lines = tomllib.load(file)["project"]["dependencies"]
+    project = tomllib.load(file)["project"]
+lines = [*project["dependencies"], "pytest", "pytest-benchmark"]
+if sys.argv[1] == "cuda":  # without them nobody tells whether the GPU was slowed down, nor what energy it used
+    lines += project["optional-dependencies"]["gpu"]
 lacking = []
-for requirement in map(Requirement, [*lines, "pytest", "pytest-benchmark"]):
+for requirement in map(Requirement, lines):
     try:
         found = version(requirement.name)
     except PackageNotFoundError:
@@ -70,22 +77,21 @@ PYTHON
 speed() {
     [ $# -gt 0 ] || return 0
     local compile=()
-    [ -z "${COMPILE-yes}" ] || compile=(--compile)
-    limited "$python" bench.py speed "$@" --scenario single-stream,offline --batch-size "${BATCH_SIZE:-auto}" \
-        --precision "${PRECISION:-fp32,bf16}" "${compile[@]}" --processes "${PROCESSES:-3}" --calls "${CALLS:-15}" \
-        --seconds "${TIMED_SECONDS:-1}" --budget "${BUDGET:-60}" --device "$device" --out "$work/speed"
+    [ -z "$COMPILE" ] || compile=(--compile)
+    limited "$python" bench.py speed "$@" --scenario single-stream,offline --batch-size "$BATCH_SIZE" \
+        --precision "$PRECISION" "${compile[@]}" --processes "$PROCESSES" --calls "$CALLS" \
+        --seconds "$TIMED_SECONDS" --budget "$BUDGET" --device "$device" --out "$work/speed"
 }
 
 scenes() {
     local options=()
-    [ -z "${MODELS:-}" ] || options+=(--models "$MODELS")
-    [ -z "${SAMPLES:-}" ] || options+=(--samples "$SAMPLES")
+    [ -z "$MODELS" ] || options+=(--models "$MODELS")
+    [ -z "$SAMPLES" ] || options+=(--samples "$SAMPLES")
     limited "$python" bench.py run "$protocol" "${options[@]}" --device "$device" --out "$work/scenes"
 }
 
 noise() {
-    local models="${NOISE_MODELS:-gan,vqar,var,ldm}"
-    limited "$python" bench.py calibrate "$protocol" --models "$models" --sessions "${SESSIONS:-10}" --replace \
+    limited "$python" bench.py calibrate "$protocol" --models "$NOISE_MODELS" --sessions "$SESSIONS" --replace \
         --device "$device" || return
     mkdir -p "$work/calibration"
     cp results/calibration/*.json "$work/calibration/"
@@ -97,19 +103,30 @@ overhead() {
 
 # Interrupted as by Ctrl-C, a command leaves a record that it can continue.
 limited() {
+    local left=$((deadline - SECONDS))
+    [ "$left" -ge 1 ] || left=1 # to `timeout`, 0 is no limit
     PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 \
-        timeout --signal=INT --kill-after=10 "$((deadline - SECONDS))" "$@"
+        timeout --signal=INT --kill-after=10 "$left" "$@"
+}
+
+# What a step's result depends on: what is run, and the variables that it looks at. A step is finished for these alone.
+settings() {
+    local variable
+    for variable in device $1; do
+        printf '%s=%s\n' "$variable" "${!variable}"
+    done
+    printf '%s\n' "${@:2}"
 }
 
 step() {
-    local name="$1"
-    shift
-    if [ -e "$work/finished/$name" ]; then
+    local name="$1" mark
+    mark="$work/finished/$name-$(settings "${@:2}" | sha256sum | cut -c1-12)"
+    if [ -e "$mark" ]; then
         say "$name was done before"
     elif [ "$SECONDS" -ge "$deadline" ]; then
         unfinished+=("$name")
-    elif "$@" 2>&1 | tee -a "$out/log.txt"; then
-        touch "$work/finished/$name"
+    elif "${@:3}" 2>&1 | tee -a "$out/log.txt"; then
+        touch "$mark"
         say "$name is done, after $SECONDS s"
     else
         unfinished+=("$name")
@@ -129,11 +146,11 @@ install_wheels
 for name in "${steps[@]}"; do
     case "$name" in
     check) check_machine 2>&1 | tee -a "$out/log.txt" ;;
-    embedded) step embedded speed "${embedded[@]}" ;;
-    real) step real speed "${real_size[@]}" ;;
-    scenes) step scenes scenes ;;
-    noise) step noise noise ;;
-    overhead) step overhead overhead ;;
+    embedded) step embedded "$SPEED_SETTINGS" speed "${embedded[@]}" ;;
+    real) step real "$SPEED_SETTINGS" speed "${real_size[@]}" ;;
+    scenes) step scenes "MODELS SAMPLES protocol" scenes ;;
+    noise) step noise "NOISE_MODELS SESSIONS protocol" noise ;;
+    overhead) step overhead "" overhead ;;
     *)
         echo "there is no step \"$name\"; $usage" >&2
         exit 2
@@ -141,7 +158,7 @@ for name in "${steps[@]}"; do
     esac
 done
 pack speed speed
-[ ! -e "$work/finished/scenes" ] || pack scenes scenes
+! compgen -G "$work/finished/scenes-*" >/dev/null || pack scenes scenes
 [ ! -d "$work/calibration" ] || pack noise calibration
 if [ "${#unfinished[@]}" -gt 0 ]; then
     say "not finished: ${unfinished[*]}; the same command goes on"

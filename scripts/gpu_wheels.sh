@@ -6,7 +6,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 packages=("$@")
-[ $# -gt 0 ] || packages=(diffusers importlib-metadata zipp duckdb omegaconf taming-transformers tomlkit torch-fidelity)
+[ $# -gt 0 ] || packages=(
+    diffusers importlib-metadata zipp duckdb nvidia-ml-py omegaconf taming-transformers tomlkit torch-fidelity
+)
 
 platforms=()
 for glibc in 17 24 27 28 31 34 35; do

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -106,10 +107,23 @@ def test_a_step_is_done_packed_and_not_done_again(work: Path) -> None:
     assert first.returncode == 0, first.stdout + first.stderr
     assert "torch" in first.stdout and "gpu: scenes is done" in (work / "out" / "log.txt").read_text()
     names = packed(work / "out" / "scenes.tar.gz")
-    assert any(name.endswith("/run.json") for name in names) and "finished/scenes" in names
+    assert any(name.endswith("/run.json") for name in names) and marked(names, "scenes")
     assert not any(part in name for name in names for part in ("/images", "/features", "/parts", "/logs"))
-    again = gpu_all(work, "500", "scenes", PROTOCOL=str(work / "no such file.toml"))
+    (work / "tiny.toml").unlink()
+    again = gpu_all(work, "500", "scenes", PROTOCOL=str(work / "tiny.toml"), BUDGET="7")
     assert again.returncode == 0 and "scenes was done before" in again.stdout
+
+
+@pytest.mark.parametrize("changed", [{"PROTOCOL": "no such file.toml"}, {"MODELS": "gaan"}, {"SAMPLES": "0"}])
+def test_with_other_settings_a_step_is_not_done(work: Path, changed: dict[str, str]) -> None:
+    """Settings that cannot be carried out: that they are tried is what counts."""
+    settings = {"PROTOCOL": str(work / "tiny.toml")} | changed
+    again = gpu_all(work, "500", "scenes", **settings)
+    assert again.returncode == 1 and "not finished: scenes" in again.stdout
+
+
+def marked(names: list[str], step: str) -> bool:
+    return any(re.fullmatch(rf"finished/{step}-[0-9a-f]{{12}}", name) for name in names)
 
 
 def test_speed_is_timed_and_packed(work: Path) -> None:
@@ -117,7 +131,7 @@ def test_speed_is_timed_and_packed(work: Path) -> None:
     assert found.returncode == 0, found.stdout + found.stderr
     names = packed(work / "out" / "speed.tar.gz")
     assert any(re.fullmatch(r"speed/[^/]+/metrics.jsonl", name) for name in names)
-    assert {"finished/embedded", "finished/real"} <= set(names)
+    assert marked(names, "embedded") and marked(names, "real")
 
 
 def test_what_there_is_no_time_for_is_said(tmp_path: Path) -> None:
@@ -125,6 +139,22 @@ def test_what_there_is_no_time_for_is_said(tmp_path: Path) -> None:
     assert found.returncode == 1
     assert "not finished: scenes overhead; the same command goes on" in found.stdout
     assert not list((tmp_path / "finished").iterdir())
+
+
+@pytest.mark.parametrize(("deadline", "given"), [(90, "90"), (0, "1"), (-7, "1")])
+def test_no_command_is_without_a_limit(deadline: int, given: str) -> None:
+    """To `timeout`, 0 seconds are no limit at all."""
+    function = re.search(r"^limited\(\) \{.*?^\}", ALL.read_text(), re.MULTILINE | re.DOTALL)
+    assert function is not None
+    script = f'set -u; timeout() {{ echo "$@"; }}; {function[0]}; SECONDS=0; deadline={deadline}; limited work'
+    printed = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert printed[-2:] == [given, "work"]
+
+
+def test_what_a_gpu_machine_lacks_is_named(tmp_path: Path) -> None:
+    found = gpu_all(tmp_path, "60", "check", DEVICE="cuda", CUDA_VISIBLE_DEVICES="")
+    assert found.returncode != 0 and "a GPU that torch sees" in found.stdout
+    assert ("nvidia-ml-py" in found.stdout) == (find_spec("pynvml") is None)
 
 
 def test_a_step_that_fails_is_not_done(tmp_path: Path) -> None:
@@ -139,7 +169,8 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
     assert gpu_all(tmp_path).returncode != 0
 
 
-def test_wheels_are_asked_for_by_the_pinned_versions(tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", [["rich"], []])
+def test_wheels_are_asked_for_by_the_pinned_versions(tmp_path: Path, named: list[str]) -> None:
     """A pip that only writes down what it is asked for."""
     fake = tmp_path / "python"
     fake.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{tmp_path}/asked\n')
@@ -148,7 +179,8 @@ def test_wheels_are_asked_for_by_the_pinned_versions(tmp_path: Path) -> None:
     (copy.parent / ".whl").mkdir()
     (copy.parent / ".whl" / "x.whl").write_text("")
     environment = os.environ | {"PYTHON": str(fake)}
-    subprocess.run(["bash", str(copy / "gpu_wheels.sh"), "rich"], env=environment, check=True, capture_output=True)
+    subprocess.run(["bash", str(copy / "gpu_wheels.sh"), *named], env=environment, check=True, capture_output=True)
     asked = (tmp_path / "asked").read_text().split("\n")
-    assert asked[:3] == ["-m", "pip", "download"] and asked[-2] == "rich"
+    packages = asked[asked.index(".whl") + 1 : -1]
+    assert asked[:3] == ["-m", "pip", "download"] and set(packages) >= set(named or ["diffusers", "nvidia-ml-py"])
     assert {"--no-deps", "--only-binary=:all:", "constraints.txt", "3.12"} <= set(asked)

@@ -11,6 +11,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,19 +66,24 @@ def test_whole_report(benchmark: Benchmark, tmp_path: Path) -> None:
 @pytest.mark.benchmark(group="large report")
 def test_report_of_a_large_run(benchmark: Benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = write_synthetic(tmp_path / "run", models=MODELS, images=IMAGES)
-    spent: list[float] = []
+    spent: list[tuple[float, float]] = []
 
     def command() -> None:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        before, start = _processor_seconds(), time.perf_counter()
         subprocess.run(
             [sys.executable, str(CHECKOUT / "bench.py"), "report", str(run)], capture_output=True, check=True
         )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        spent.append((time.perf_counter() - start, _processor_seconds() - before))
 
     benchmark.pedantic(command, rounds=3, warmup_rounds=1)  # type: ignore[attr-defined]
-    benchmark.extra_info["processor seconds"] = min(spent)  # type: ignore[attr-defined]
+    clock, processor = map(min, zip(*spent, strict=True))
+    benchmark.extra_info["processor seconds"] = processor  # type: ignore[attr-defined]
     size = (run / "report.html").stat().st_size / 2**20
     with capsys.disabled():
-        told = f"{min(spent):.1f} s of the processor, {benchmark.stats['min']:.1f} s by the clock"  # type: ignore[attr-defined]
+        told = f"{processor:.1f} s of the processor, {clock:.1f} s by the clock"
         print(f"\nreport of {MODELS} x {IMAGES:,} images: {told}, goal {GOAL:g} s; the page has {size:.1f} MiB")
+
+
+def _processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -32,7 +32,7 @@ def variant(card: Card, settings: str) -> Card:
         if (matched[1] if matched else part) in known:
             raise UserError(f'"{part}" is given twice.', where=f"{card.name}{SEPARATOR}{settings}")
         if matched:
-            knobs[matched[1]] = _number(matched[2], card, settings)
+            knobs[matched[1]] = number(matched[2], where=f"{card.name}{SEPARATOR}{settings}")
         elif part in (*PRECISIONS, COMPILED):
             words.add(part)
         else:
@@ -64,16 +64,17 @@ def at(
     )
 
 
-def _shortest(value: float | int) -> float | int:
-    """Returns 2 for 2.0: one setting has one name."""
-    return int(value) if float(value).is_integer() else value
-
-
-def _number(text: str, card: Card, settings: str) -> float | int:
+def number(text: str, *, where: str) -> float | int:
+    """Returns the value of a knob as one types it; raises UserError for what is no number."""
     try:
         return int(text) if text.lstrip("-").isdecimal() else float(text)
     except ValueError:
-        raise UserError(f'"{text}" is no number.', where=f"{card.name}{SEPARATOR}{settings}") from None
+        raise UserError(f'"{text}" is no number.', where=where) from None
+
+
+def _shortest(value: float | int) -> float | int:
+    """Returns 2 for 2.0: one setting has one name."""
+    return int(value) if float(value).is_integer() else value
 
 
 def _precision(words: set[str], card: Card, settings: str) -> Precision | None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from trilemma.card import Card
 from trilemma.errors import UserError
 from trilemma.families.latent_diffusion import Pipeline, load
+from trilemma.families.schedulers import step_by_host_times
 from trilemma.families.text import TextEncoder
 from trilemma.generator import SampleStreams
 from trilemma.registry import pipeline_card
@@ -102,6 +103,42 @@ def test_a_scheduler_is_chosen_by_name(trained: Callable[[str], Card], pipeline:
 def test_an_impossible_scheduler_is_refused(trained: Callable[[str], Card], name: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         load(replace(trained("ldm"), options={"scheduler": name}), "cpu")
+
+
+class DeviceTimes(list[str]):
+    """Times on a device that cannot be read without waiting for it."""
+
+    def cpu(self) -> list[int]:
+        return [int(time.removeprefix("on the device: ")) for time in self]
+
+
+def test_a_scheduler_is_given_its_times_on_the_host_and_networks_get_them_on_the_device() -> None:
+    stepped: list[Any] = []
+
+    def set_timesteps(count: int, device: str) -> None:
+        scheduler.timesteps = DeviceTimes(f"{device}: {time}" for time in reversed(range(count)))
+
+    def step(output: str, time: Any, sample: str, *, return_dict: bool) -> None:
+        stepped.append((output, time, sample, return_dict))
+
+    scheduler = SimpleNamespace(set_timesteps=set_timesteps, step=step, timesteps=DeviceTimes())
+    step_by_host_times(scheduler)
+    for count in (2, 3):  # a call that was cut off leaves nothing to the next
+        scheduler.set_timesteps(count, device="on the device")
+        for time in scheduler.timesteps[:2]:
+            assert time.startswith("on the device")
+            scheduler.step("output", time, "sample", return_dict=False)
+    assert stepped == [("output", time, "sample", False) for time in (1, 0, 2, 1)]
+
+
+def test_a_pipeline_steps_by_times_on_the_host(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked of the times, step by step, is never asked of the device: here it would tell a wrong time."""
+    images = pipeline.generate(PROMPTS, [1, 2], num_inference_steps=3)
+    scheduler = pipeline.pipeline.scheduler
+    step = scheduler.step
+    wrong = lambda output, time, *a, **k: step(output, torch.full_like(time, -1), *a, **k)  # noqa: E731
+    monkeypatch.setattr(scheduler, "step", wrong)
+    assert torch.equal(pipeline.generate(PROMPTS, [1, 2], num_inference_steps=3), images)
 
 
 def test_a_trace_has_one_frame_per_step(pipeline: Pipeline) -> None:

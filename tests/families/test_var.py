@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trilemma.card import Card
-from trilemma.families.var.blocks import Block
+from trilemma.families.var import blocks
+from trilemma.families.var.blocks import Attention, Block, attend_fused, attend_plainly
 from trilemma.families.var.model import Var
 from trilemma.families.var.quantizer import MultiScaleQuantizer
 from trilemma.families.var.transformer import Sampling, VarTransformer, VarTransformerNetwork
@@ -106,6 +107,31 @@ def test_a_block_starts_near_the_identity(shared_ada: bool) -> None:
     if not shared_ada:
         x = torch.randn(3, TOKENS, WIDTH)
         torch.testing.assert_close(block(x, block.modulation(torch.randn(3, WIDTH)), None, None), x, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("masked", (False, True))
+def test_attention_by_the_fused_kernel_is_the_one_that_is_written_out(masked: bool) -> None:
+    """To 1e-5 in float32; on GPUs the first runs, on CPUs the second."""
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(3, HEADS, TOKENS, 8, generator=generator) for _ in range(3))
+    q, k = 4 * F.normalize(q, dim=-1), F.normalize(k, dim=-1)
+    mask = VarTransformer(network(CLASSES)).attn_bias_for_masking if masked else None
+    torch.testing.assert_close(attend_fused(q, k, v, mask), attend_plainly(q, k, v, mask), atol=1e-5, rtol=0)
+    step = attend_fused(q[:, :, -4:], k, v, None)  # a scale, with all keys so far
+    torch.testing.assert_close(step, attend_plainly(q[:, :, -4:], k, v, None), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("on_gpu", "runs"), [(False, "attend_plainly"), (True, "attend_fused")])
+def test_the_fused_kernel_runs_on_gpus_alone(on_gpu: bool, runs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+    for name in ("attend_plainly", "attend_fused"):
+        real = getattr(blocks, name)
+        monkeypatch.setattr(blocks, name, lambda *a, name=name, real=real: called.append(name) or real(*a))
+    if on_gpu:
+        monkeypatch.setattr(Tensor, "is_cuda", True)
+    random_attention = random_weights(Attention(WIDTH, HEADS))
+    random_attention(torch.randn(2, TOKENS, WIDTH), None, None)
+    assert called == [runs]
 
 
 def test_buffers_hold_what_the_official_ones_hold() -> None:

@@ -132,6 +132,11 @@ def test_sentences(found: Frontier) -> None:
         "Hypervolume of gan: 321 ± 6 of 1,000, 95 % interval 309 to 333: 32.1% of the cube. "
         "Its default alone takes 25.0%. All samples, choosing and scoring alike: 33.3%."
     )
+    partial = replace(found.models[0], hypervolume=Number(value=321.4, reason="2 of 6 settings have no scores"))
+    assert words.volume_sentence(partial) == (
+        "Hypervolume of gan: 321.4 of 1,000: 32.1% of the cube (2 of 6 settings have no scores). "
+        "Its default alone takes 25.0%. All samples, choosing and scoring alike: 33.3%."
+    )
     none = words.volume_sentence(without_scores(found.models[0]))
     assert none == "No hypervolume of gan: no setting has all three scores."
     assert words.trade_sentences(found.models[0]) == [

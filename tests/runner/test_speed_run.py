@@ -14,7 +14,7 @@ from rich.console import Console
 
 from trilemma.card import Card
 from trilemma.errors import UserError
-from trilemma.runner import speed_run
+from trilemma.runner import environment, speed_run
 from trilemma.runner.display import Display
 from trilemma.runner.job import read_job
 from trilemma.runner.launch import Ended
@@ -36,6 +36,7 @@ class Workers:
     def __init__(self) -> None:
         self.jobs: list[SpeedJob] = []
         self.before: Callable[[SpeedJob], None] = lambda job: None
+        self.environment: dict[str, Any] = {"device": "cpu", "torch": "2.14.1", "threads": 1, "flags": {}}
 
     def __call__(self, path: Path, log: Path, on_message: Callable[[dict[str, Any]], None]) -> Ended:
         job = read_job(path)
@@ -43,16 +44,20 @@ class Workers:
         self.jobs.append(job)
         self.before(job)
         if job.card.model == "broken":
+            if job.kind == "speed":
+                self.write(job)
             return Ended(error={"type": "RuntimeError", "message": "the network fell over", "traceback": ""})
         if job.kind == "flops":
             on_message({"kind": "counted", "flops": FLOPS})
             return Ended(error=None)
-        on_message({"kind": "ready", "info": INFO, "environment": ENVIRONMENT})
-        rows = list(_rows(job))
-        about = {"model": job.card.name, "session": job.session, "replicate": job.replicate}
-        write_rows(job.timings, TIMINGS, [about | asdict(row) for row in rows])
+        on_message({"kind": "ready", "info": INFO, "environment": self.environment})
+        self.write(job)
         on_message({"kind": "measured", "facts": _facts(job)})
         return Ended(error=None)
+
+    def write(self, job: SpeedJob) -> None:
+        about = {"model": job.card.name, "session": job.session, "replicate": job.replicate}
+        write_rows(job.timings, TIMINGS, [about | asdict(row) for row in _rows(job)])
 
     @property
     def told(self) -> list[tuple[str, str, int]]:
@@ -60,7 +65,8 @@ class Workers:
 
 
 INFO = {"name": "x", "knobs": {}, "resolution": 32, "parameters": 7}
-ENVIRONMENT = {"device": "cpu", "torch": "2.14.1", "threads": 1, "flags": {}}
+SWITCHES = {"cuda_matmul_float32": "none", "cudnn_convolution_float32": "tf32"}
+GPU = {"device": "cuda", "name": "NVIDIA H200", "count": 1, "memory_gib": 140, "gpu_uuid": "GPU-1", "flags": SWITCHES}
 
 
 def _rows(job: SpeedJob) -> list[Call]:
@@ -126,11 +132,19 @@ def test_models_are_timed_in_turn_and_counted_once_for_all_variants(workers: Wor
     assert compiled["a@compile"].value == pytest.approx(2.5) and compiled["a"].reason == "the model is not compiled"
 
 
+def test_operations_are_counted_in_float32_whatever_the_first_variant_is(workers: Workers, tmp_path: Path) -> None:
+    a = card("a", tmp_path)
+    run_speed(request(tmp_path, at(a, precision="bf16", compiled=True), at(a, precision="fp16")), quiet())
+    (counting,) = [job for job in workers.jobs if job.kind == "flops"]
+    assert (counting.card.precision, counting.card.compile) == ("fp32", False)
+
+
 def test_the_first_process_explores_and_the_others_follow_it(workers: Workers, tmp_path: Path) -> None:
     run_speed(request(tmp_path, card("a", tmp_path)), quiet())
     first, *others = [job for job in workers.jobs if job.kind == "speed"]
-    assert (first.auto, first.batch_sizes, first.energy_batch) == (True, AUTO_SIZES, None)
-    assert {(job.auto, job.batch_sizes, job.energy_batch) for job in others} == {(False, (1, 2, 4), 4)}
+    assert (first.auto, first.follows, first.batch_sizes, first.energy_batch) == (True, False, AUTO_SIZES, None)
+    told = {(job.auto, job.follows, job.batch_sizes, job.energy_batch) for job in others}
+    assert told == {(False, True, (1, 2, 4), 4)}
     assert {len(set(job.prompts)) > 100 and len(set(job.seeds)) == len(job.prompts) for job in workers.jobs} == {True}
 
 
@@ -176,6 +190,47 @@ def test_an_interrupted_run_goes_on_with_the_process_that_was_cut_off(workers: W
     assert run_speed(asked, quiet()).folder.path != folder  # it was complete: the same command measures anew
 
 
+@pytest.mark.parametrize(
+    ("first", "later", "named"),
+    [
+        (GPU, GPU | {"gpu_uuid": "GPU-2"}, "GPU-2"),
+        (GPU, GPU | {"memory_gib": 80, "name": "NVIDIA H100 80GB HBM3"}, "NVIDIA H100 80GB HBM3"),
+        (GPU, {"device": "cpu"}, "core"),
+        ({"device": "cpu"}, {"torch": "2.15.0"}, "torch 2.15"),
+    ],
+)
+def test_a_model_is_not_continued_on_another_machine(
+    workers: Workers, tmp_path: Path, first: dict[str, Any], later: dict[str, Any], named: str
+) -> None:
+    asked, cpu = request(tmp_path, card("a", tmp_path)), dict(workers.environment)
+
+    def interrupt(job: SpeedJob) -> None:
+        if job.kind == "speed" and job.replicate == 1:
+            raise KeyboardInterrupt
+
+    workers.environment, workers.before = cpu | first, interrupt
+    with pytest.raises(KeyboardInterrupt):
+        run_speed(asked, quiet())
+    workers.environment, workers.before = cpu | later, lambda job: None
+    with pytest.raises(UserError, match="^a: was timed on .* before, and this is ") as caught:
+        run_speed(asked, quiet())
+    assert named in str(caught.value).partition("and this is")[2] and "begins anew" in str(caught.value)
+    (folder,) = (tmp_path / "runs").glob("2*")
+    record = json.loads((folder / "run.json").read_text())
+    assert record["status"] == "failed" and len(record["models"]["a"]["processes"]) == 1
+    assert set(Run(folder).timings("a")["replicate"]) == {0}
+    workers.environment = cpu | first
+    assert run_speed(asked, quiet()).folder.path == folder  # there it goes on
+
+
+def test_another_driver_is_another_machine(workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workers.environment |= GPU
+    drivers = iter(["580.95", "580.105"])
+    monkeypatch.setattr(environment, "_driver", lambda: next(drivers))
+    with pytest.raises(UserError, match=r"driver 580\.95\) before, and this is .*driver 580\.105"):
+        run_speed(request(tmp_path, card("a", tmp_path)), quiet())
+
+
 def test_rows_that_were_written_before_the_record_knew_are_not_counted_twice(workers: Workers, tmp_path: Path) -> None:
     asked = request(tmp_path, card("a", tmp_path))
     run = run_speed(asked, quiet())
@@ -199,6 +254,7 @@ def test_a_model_that_fails_is_left_alone_and_the_others_go_on(workers: Workers,
     broken = [row for row in run.rows if row.model == "broken"]
     assert {row.status for row in broken} == {"failed"} and len(broken) == len(run.rows) / 2
     assert {row.reason for row in broken} == {"the model failed: RuntimeError: the network fell over"}
+    assert set(run.timings("broken")["replicate"]) == {0}  # what it had timed is kept, and counts for nothing
     assert run.row("a", "images_per_second") is not None
     workers.jobs = []
     run_speed(asked, quiet())
@@ -234,6 +290,7 @@ def test_a_job_is_read_as_it_was_written(tmp_path: Path) -> None:
         session="s/1",
         replicate=2,
         batch_sizes=(1, 8),
+        follows=True,
         energy_batch=8,
     )
     assert read_job(job.write(tmp_path / "job.json")) == job

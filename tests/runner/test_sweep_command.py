@@ -25,7 +25,7 @@ from trilemma.runner.evaluate import evaluate, modes_of, split_sets
 from trilemma.runner.frontier import frontier
 from trilemma.runner.halves import CELLS, cells_of, deal, pieces
 from trilemma.store.digests import verify
-from trilemma.store.frontier import Frontier, read_frontier
+from trilemma.store.frontier import Frontier, read_frontier, write_frontier
 from trilemma.store.metric_rows import MetricRow, read_metrics, write_metrics
 from trilemma.store.run import Run
 from trilemma.workspace import find_workspace
@@ -252,6 +252,17 @@ def test_a_setting_without_scores_is_no_point_and_is_named(swept: Run, anchors: 
     assert model.whole is not None and before.whole is not None and model.whole < before.whole
     assert model.hypervolume.value is not None and before.hypervolume.value is not None
     assert model.hypervolume.value < before.hypervolume.value
+    assert model.hypervolume.reason == "1 of 6 settings have no scores" and before.hypervolume.reason is None
+
+
+def test_where_no_change_is_known_no_step_leads_the_other_way(swept: Run, anchors: Anchors, tmp_path: Path) -> None:
+    folder = shutil.copytree(swept.folder.path, tmp_path / "run")
+    shutil.rmtree(folder / "replicates")
+    found = frontier(Run(folder), anchors, swept.record.spec["sweep"], lambda: None)
+    trades = found.models[0].trades
+    assert trades and {(trade.change.value, trade.reversed) for trade in trades} == {(None, None)}
+    write_frontier(tmp_path / "frontier.json", tmp_path / "frontier.csv", found)
+    assert read_frontier(tmp_path / "frontier.json") == found
 
 
 def _withheld(row: MetricRow) -> MetricRow:

@@ -92,7 +92,7 @@ def test_a_model_that_is_not_there_is_a_failure_of_an_accepted_job(job: TimingJo
     assert json.loads(told.getvalue())["kind"] == "accepted"
 
 
-def test_every_call_has_other_prompts_and_seeds_until_they_are_used_up() -> None:
+def test_no_two_calls_have_the_same_prompts_and_seeds_also_once_they_are_used_up() -> None:
     class Recorder:
         calls: list[tuple[list[str], list[int]]] = []
 
@@ -101,8 +101,10 @@ def test_every_call_has_other_prompts_and_seeds_until_they_are_used_up() -> None
             raise InterruptedError
 
     recorder: Any = Recorder()
-    batch = batch_of(recorder, {}, "abcde", range(5), 32)
-    for number in range(3):
+    batch = batch_of(recorder, {}, "abcde", [100, 7, 53, 22, 81], 32)
+    for number in range(20):
         with pytest.raises(InterruptedError):
             batch(2, number)
-    assert recorder.calls == [(["a", "b"], [0, 1]), (["c", "d"], [2, 3]), (["e", "a"], [4, 0])]
+    assert recorder.calls[:3] == [(["a", "b"], [100, 7]), (["c", "d"], [53, 22]), (["e", "a"], [81, 101])]
+    pairs = [pair for prompts, seeds in recorder.calls for pair in zip(prompts, seeds, strict=True)]
+    assert len(set(pairs)) == len(pairs) == 40

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,21 +16,35 @@ CPU = torch.device("cpu")
 
 
 class Machine:
-    """Times a batch by a formula; above ``fits`` images it has no memory, and at ``breaks`` it fails otherwise."""
+    """Times a batch by a formula; above ``fits`` images it has no memory, and at ``breaks`` it fails otherwise.
 
-    def __init__(self, seconds: Callable[[int], float], *, fits: int = 10**9, breaks: int = 0) -> None:
-        self.seconds, self.fits, self.breaks = seconds, fits, breaks
+    Its first call compiles for ``compiling`` seconds; with ``void`` no time of it counts.
+    """
+
+    def __init__(
+        self,
+        seconds: Callable[[int], float],
+        *,
+        fits: int = 10**9,
+        breaks: int = 0,
+        compiling: float = 0.0,
+        void: bool = False,
+    ) -> None:
+        self.seconds, self.fits, self.breaks, self.compiling, self.void = seconds, fits, breaks, compiling, void
         self.tried: list[int] = []
+        self.given: list[float] = []
 
-    def __call__(self, size: int) -> Window:
+    def __call__(self, size: int, seconds: float) -> Window:
         self.tried.append(size)
+        self.given.append(seconds)
         if size == self.breaks:
             raise ValueError("this size is odd")
         if size > self.fits:
             return without_times("offline", size, "out_of_memory", "CUDA out of memory", CPU)
-        nanoseconds = round(self.seconds(size) * 1e9)
-        row = Call(scenario="offline", batch_size=size, call=0, n_images=size, wall_ns=nanoseconds, device="cpu")
-        return Window(scenario="offline", batch_size=size, rows=(row,))
+        timed = Call(scenario="offline", batch_size=size, call=0, n_images=size, device="cpu")
+        timed = replace(timed, wall_ns=round(self.seconds(size) * 1e9), status="void" if self.void else "ok")
+        first = replace(timed, scenario="warmup", status="ok", compiled=True, wall_ns=round(self.compiling * 1e9))
+        return Window(scenario="offline", batch_size=size, status="void" if self.void else "ok", rows=(first, timed))
 
 
 def swept(
@@ -95,6 +110,19 @@ def test_what_the_budget_does_not_hold_is_skipped_and_the_smallest_never() -> No
     assert machine.tried == [1]
     assert [status for _, status, _ in found] == ["ok", "skipped", "skipped"]
     assert found[1][2] == "would take about 120 s, more than is left of the budget"
+
+
+def test_compilation_is_not_charged_to_the_budget() -> None:
+    machine = Machine(lambda size: 0.1 * size, compiling=50.0)
+    assert [status for _, status, _ in swept(machine, (1, 2, 4), auto=False, budget=5.0)] == ["ok"] * 3
+    assert machine.given == [pytest.approx(left) for left in (5.0, 4.9, 4.7)]
+
+
+def test_times_that_do_not_count_cost_as_much_of_the_budget() -> None:
+    machine = Machine(lambda size: 1.0 * size, void=True)
+    found = swept(machine, (1, 2, 4), auto=False, budget=15.0)
+    assert [status for _, status, _ in found] == ["void", "void", "skipped"]
+    assert found[2][2] == "would take about 24 s, more than is left of the budget"
 
 
 def test_what_the_host_has_no_room_for_is_not_tried() -> None:

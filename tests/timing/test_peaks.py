@@ -25,7 +25,7 @@ def test_every_row_has_a_source_and_dense_peaks() -> None:
 
 
 def test_a_peak_is_that_of_the_device_and_the_arithmetic() -> None:
-    assert peak_flops("NVIDIA H200", "bf16") == 989.4e12
+    assert peak_flops("NVIDIA H200", "bf16") == 989.5e12
     assert peak_flops("NVIDIA A100-SXM4-80GB", "tf32") == 156e12
 
 
@@ -37,10 +37,19 @@ def test_nothing_is_guessed(device: str, kind: str) -> None:
         peak_flops(device, kind)
 
 
-def test_float32_may_be_multiplied_as_tf32() -> None:
-    assert arithmetic("bf16", flags("none", "tf32"), PRODUCTS | CONVOLUTIONS) == "bf16"
-    assert arithmetic("fp32", flags("none", "tf32"), PRODUCTS) == "fp32"
-    assert arithmetic("fp32", flags("none", "tf32"), CONVOLUTIONS) == "tf32"
-    assert arithmetic("fp32", flags("tf32", "tf32"), PRODUCTS | CONVOLUTIONS) == "tf32"
+@pytest.mark.parametrize("device", ["NVIDIA H200", "a GPU that nobody knows"])
+def test_float32_may_be_multiplied_as_tf32(device: str) -> None:
+    assert arithmetic("bf16", flags("none", "tf32"), PRODUCTS | CONVOLUTIONS, device) == "bf16"
+    assert arithmetic("fp32", flags("none", "tf32"), PRODUCTS, device) == "fp32"
+    assert arithmetic("fp32", flags("none", "tf32"), CONVOLUTIONS, device) == "tf32"
+    assert arithmetic("fp32", flags("tf32", "tf32"), PRODUCTS | CONVOLUTIONS, device) == "tf32"
     with pytest.raises(UserError, match="no one peak"):
-        arithmetic("fp32", flags("none", "tf32"), PRODUCTS | CONVOLUTIONS)
+        arithmetic("fp32", flags("none", "tf32"), PRODUCTS | CONVOLUTIONS, device)
+
+
+@pytest.mark.parametrize("device", ["Tesla T4", "Tesla V100-SXM2-16GB"])
+def test_a_device_without_tf32_multiplies_float32_whatever_the_switches_say(device: str) -> None:
+    for products, convolutions in (("none", "tf32"), ("tf32", "tf32")):
+        kind = arithmetic("fp32", flags(products, convolutions), PRODUCTS | CONVOLUTIONS, device)
+        assert kind == "fp32" and peak_flops(device, kind) > 5e12
+    assert arithmetic("fp16", flags("tf32", "tf32"), PRODUCTS, device) == "fp16"

@@ -13,10 +13,20 @@ from trilemma.timing.warmup import WarmupRule, last_blocks, warm_up
 RULE = WarmupRule(least_seconds=0.0, block_seconds=0.0, most_calls=50)
 
 
-def taking(seconds: Callable[[int], float]) -> Callable[[int], Call]:
+def taking(
+    seconds: Callable[[int], float], *, compiled: Callable[[int], bool] = lambda n: False
+) -> Callable[[int], Call]:
     def call(number: int) -> Call:
         nanoseconds = round(seconds(number) * 1e9)
-        return Call(scenario="warmup", batch_size=1, call=number, n_images=1, wall_ns=nanoseconds, device="cpu")
+        return Call(
+            scenario="warmup",
+            batch_size=1,
+            call=number,
+            n_images=1,
+            wall_ns=nanoseconds,
+            compiled=compiled(number),
+            device="cpu",
+        )
 
     return call
 
@@ -53,6 +63,27 @@ def test_both_the_least_calls_and_the_least_seconds_are_reached() -> None:
     assert len(warm_up(taking(lambda n: 1.0), rule).calls) == 7
     rule = WarmupRule(least_seconds=2.0, block_seconds=0.0)
     assert len(warm_up(taking(lambda n: 0.25), rule).calls) == 8
+
+
+def test_a_call_that_compiles_neither_warms_up_nor_wears_the_cap_out() -> None:
+    rule = WarmupRule(least_seconds=2.0, most_seconds=30.0, block_seconds=0.0)
+    warm = warm_up(taking(lambda n: 100.0 if n == 0 else 0.5, compiled=lambda n: n == 0), rule)
+    assert (len(warm.calls), warm.converged, warm.seconds) == (1 + 4, True, 102.0)
+
+
+def test_it_begins_after_the_last_call_that_compiled() -> None:
+    warm = warm_up(taking(lambda n: 1.0, compiled=lambda n: n in (0, 2)), RULE)
+    assert (len(warm.calls), warm.converged) == (3 + 3, True)
+
+
+def test_what_is_waited_between_compilations_counts_towards_the_cap() -> None:
+    warm = warm_up(taking(lambda n: 20.0 + 3 * n, compiled=lambda n: n == 1), RULE)
+    assert (len(warm.calls), warm.converged) == (4, False)
+
+
+def test_what_compiles_in_every_call_is_not_called_for_ever() -> None:
+    warm = warm_up(taking(lambda n: 1.0, compiled=lambda n: True), RULE)
+    assert (len(warm.calls), warm.converged) == (RULE.most_compiled + 1, False)
 
 
 def test_short_calls_are_judged_in_blocks() -> None:

@@ -47,6 +47,22 @@ def test_the_clock_stops_by_calls_and_seconds_or_by_the_most_seconds() -> None:
     assert rule.is_enough(5, 2.0) and rule.is_enough(3, 10.0) and not rule.is_enough(2, 50.0)
 
 
+def test_the_most_seconds_are_those_of_warm_up_and_window_together(time: Any) -> None:
+    rule = WindowRule(least_calls=15, least_seconds=0.0, most_seconds=8.0, warmup=WarmupRule(least_seconds=0.0))
+    found = timer(lambda size, number: time.work(1.0)).window("offline", 4, rule)
+    assert (found.warmup_calls, found.seconds, found.status) == (3, 8.0, "ok")
+    restless = timer(lambda size, number: time.work(1.0 + number % 2)).window("offline", 4, rule)
+    assert restless.converged is False and restless.warmup_seconds == pytest.approx(8.0, abs=1.0)
+    assert len([row for row in restless.rows if row.scenario == "offline"]) == 3  # the fewest, in any case
+
+
+def test_a_second_attempt_has_what_the_first_has_left(time: Any) -> None:
+    rule = WindowRule(least_calls=15, least_seconds=0.0, most_seconds=8.0, warmup=WarmupRule(least_seconds=0.0))
+    watch = Watch(gpu(lambda: 0x08), compiled=lambda: 0)
+    found = timer(lambda size, number: time.work(1.0), watch).window("offline", 4, rule)
+    assert found.status == "void" and found.seconds == 8.0 + 2 + 3
+
+
 class Compiler:
     """Compiles one more graph whenever it is told that a shape is new."""
 
@@ -72,6 +88,22 @@ def test_a_recompilation_inside_the_window_voids_it_and_it_is_timed_again(time: 
     assert {row.reason for row in void} == {"torch.compile ran inside the window: 1 more graph"}
     assert sum(row.scenario == "offline" and row.status == "ok" for row in found.rows) == 5
     assert not [row for row in found.rows if row.scenario == "warmup" and row.status != "ok"]
+
+
+def test_a_call_that_compiled_is_told_and_is_no_part_of_what_a_window_takes(time: Any) -> None:
+    compiler, calls = Compiler(), 0
+
+    def batch(size: int, number: int) -> None:
+        nonlocal calls
+        calls += 1
+        compiler.graphs += calls == 1
+        time.work(300.0 if calls == 1 else 1.0)
+
+    rule = WindowRule(least_calls=5, least_seconds=0.0, most_seconds=60.0, warmup=WarmupRule(least_seconds=0.0))
+    found = timer(batch, Watch(compiled=compiler)).window("offline", 4, rule)
+    assert [row.compiled for row in found.rows] == [True] + [False] * 8
+    assert (found.status, found.converged, found.warmup_calls) == ("ok", True, 4)
+    assert (found.seconds, found.seconds_per_image, found.warmup_seconds) == (8.0, 0.25, 303.0)
 
 
 def test_a_window_that_is_void_twice_gives_no_rate(time: Any) -> None:
@@ -115,6 +147,17 @@ def test_being_at_the_power_limit_is_told_and_voids_nothing(time: Any) -> None:
     watch = Watch(gpu(lambda: 0x04), compiled=lambda: 0)
     found = timer(lambda size, number: time.work(1.0), watch).window("single_stream", 1, RULE)
     assert (found.status, found.power_capped) == ("ok", True)
+
+
+def test_where_nobody_tells_of_the_gpu_nothing_is_said_of_it(time: Any) -> None:
+    def refusing() -> int:
+        raise RuntimeError("Not Supported")
+
+    for told in (None, gpu(refusing)):
+        found = timer(lambda size, number: time.work(1.0), Watch(told, compiled=lambda: 0)).window("offline", 1, RULE)
+        assert (found.status, found.power_capped) == ("ok", None)
+    watched = Watch(gpu(lambda: 0x01), compiled=lambda: 0)
+    assert timer(lambda size, number: time.work(1.0), watched).window("offline", 1, RULE).power_capped is False
 
 
 def test_the_gpu_is_not_asked_after_every_short_call(time: Any) -> None:
@@ -240,3 +283,42 @@ def test_on_a_gpu_stages_are_timed_by_events_that_are_used_again(time: Any, monk
     assert Event.made == 2 * 8 + 2  # two for each whole call; those of the stage are kept
     whole = [row for row in found.rows if row.stage == "e2e"]
     assert {row.allocated_bytes for row in whole} == {7} and all(row.sm_mhz == 1980 for row in whole)
+
+
+class Allocator:
+    """Of a model that records a graph at every new batch size: what the graph computes in shows only then."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.held, self.peak, self.recorded = 10, 1_000, set[int]()  # the peak is that of loading
+        fakes: dict[str, Any] = {"synchronize": lambda device: None, "reset_peak_memory_stats": self.reset}
+        for name, fake in fakes.items():
+            monkeypatch.setattr(torch.cuda, name, fake)
+        monkeypatch.setattr(device_columns, "_memory", lambda device: {"allocated_bytes": self.peak})
+        monkeypatch.setattr(device_columns, "_condition", lambda device: {})
+
+    def reset(self, device: object) -> None:
+        self.peak = self.held
+
+    def run(self, size: int) -> None:
+        self.peak = max(self.peak, self.held + size * (1 if size in self.recorded else 10))
+        self.recorded.add(size)
+
+
+def test_allocated_memory_holds_what_a_recorded_graph_computes_in(time: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    Event.clock, allocator = time, Allocator(monkeypatch)
+
+    def batch(size: int, number: int) -> None:
+        allocator.run(size)
+        time.work(1.0)
+
+    device = cast(torch.device, SimpleNamespace(type="cuda"))
+    timed = Timer(batch, device, Watch(gpu(lambda: 0x08), compiled=lambda: 0))  # every window is void, and timed again
+    first = timed.call("first_call", 1, 0)
+    windows = [
+        timed.window("single_stream", 1, RULE),
+        timed.window("offline", 4, RULE),
+        timed.window("offline", 8, RULE),
+    ]
+    for size, rows in ((1, [*first, *windows[0].rows]), (4, windows[1].rows), (8, windows[2].rows)):
+        assert {row.allocated_bytes for row in rows} == {10 + 10 * size}

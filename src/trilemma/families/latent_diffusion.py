@@ -17,7 +17,7 @@ from trilemma.card import Precision
 from trilemma.errors import UserError
 from trilemma.families.preparing import DTYPES, cast, channels_last, compile_in_place
 from trilemma.families.random_pipeline import random_pipeline
-from trilemma.families.schedulers import with_scheduler
+from trilemma.families.schedulers import step_by_host_times, with_scheduler
 from trilemma.families.weights import count_parameters
 from trilemma.generator import GeneratorInfo, Knob, Noised, SampleStreams, check_batch, resolve_knobs
 from trilemma.stages import DECODE, SAMPLE, TEXT, stage
@@ -46,6 +46,8 @@ class Pipeline:
         self.pipeline.set_progress_bar_config(disable=True)
         if (scheduler := card.options.get("scheduler")) is not None:
             self.pipeline.scheduler = with_scheduler(self.pipeline, scheduler, f"{card.path}: options.scheduler")
+        if self._is_stable_diffusion:  # of others it is not known that they take one step for each time
+            step_by_host_times(self.pipeline.scheduler)
         self.denoiser = getattr(self.pipeline, "unet", None) or self.pipeline.transformer
         self.denoiser.register_forward_pre_hook(self._count, with_kwargs=True)
         channels_last(self._networks())
@@ -119,10 +121,14 @@ class Pipeline:
     @torch.no_grad()
     def _encode_empty(self) -> Tensor | None:
         """The text states of the empty prompt, which guidance needs in every call; None where there is more to them."""
-        if type(self.pipeline).__name__ != "StableDiffusionPipeline":
+        if not self._is_stable_diffusion:
             return None
         states_1LD: Tensor = self.pipeline.encode_prompt([""], self.pipeline.device, 1, False)[0]
         return states_1LD
+
+    @property
+    def _is_stable_diffusion(self) -> bool:
+        return type(self.pipeline).__name__ == "StableDiffusionPipeline"
 
     def _networks(self) -> list[nn.Module]:
         return [part for part in self.pipeline.components.values() if isinstance(part, nn.Module)]

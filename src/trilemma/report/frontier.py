@@ -50,9 +50,10 @@ def volume_sentence(model: ModelFrontier) -> str:
     if found.value is None:
         return f"No hypervolume of {model.model}: {found.reason}."
     interval = "" if found.low is None or found.high is None else f", 95 % interval {found.low:.0f} to {found.high:.0f}"
+    told = "" if found.reason is None else f" ({found.reason})"
     alone = "" if model.of_default is None else f" Its default alone takes {share(model.of_default)}."
     whole = "" if model.whole is None else f" All samples, choosing and scoring alike: {share(model.whole)}."
-    said = f"Hypervolume of {model.model}: {text(found)} of 1,000{interval}: {share(found.value)} of the cube."
+    said = f"Hypervolume of {model.model}: {text(found)} of 1,000{interval}: {share(found.value)} of the cube{told}."
     return f"{said}{alone}{whole}"
 
 
@@ -89,5 +90,5 @@ def _change(trade: Trade) -> str:
     value = trade.change.value
     if value is None:
         return f"{trade.number.replace('_', ' ')} {MISSING}"
-    back = "" if trade.reversed == 0 else f", {trade.reversed} of {len(trade.steps)} steps back"
+    back = f", {trade.reversed} of {len(trade.steps)} steps back" if trade.reversed else ""
     return f"{trade.number.replace('_', ' ')} {'+' if value > 0 else ''}{with_error(value, trade.change.se)}{back}"

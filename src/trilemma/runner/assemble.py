@@ -15,9 +15,10 @@ from trilemma.runner.counted import counted
 from trilemma.runner.evaluate import Evaluation, Measured, evaluate, split_sets
 from trilemma.runner.job import REFERENCE
 from trilemma.runner.per_image import PER_IMAGE
-from trilemma.runner.rows import LEVEL, metric_row
+from trilemma.runner.rows import metric_row
 from trilemma.runner.speed import best_batch, depends_on_machine, latency, speed_numbers
 from trilemma.statistics.estimate import missing
+from trilemma.statistics.intervals import LEVEL
 from trilemma.store.atomic import write_arrays
 from trilemma.store.metric_rows import MetricRow
 from trilemma.store.replicates import write_replicates

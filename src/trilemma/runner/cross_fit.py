@@ -17,31 +17,34 @@ from trilemma.errors import UserError
 from trilemma.metrics.covariance_roots import Factored
 from trilemma.runner.anchors import Anchors
 from trilemma.runner.evaluate import split_sets
-from trilemma.runner.halves import HALVES, Pieces, Raw, Scale, cells_of, pieces, seconds_of
+from trilemma.runner.halves import HALVES, Pieces, Raw, Scale, cells_of, pieces, times_of
 from trilemma.runner.job import REFERENCE
 from trilemma.runner.speed import best_batch
 from trilemma.statistics.estimate import Estimate
 from trilemma.statistics.frontier import Shifted, cross_fitted_estimate, hypervolume
 from trilemma.statistics.jackknife import GROUPS
+from trilemma.statistics.standard_error import StandardError
 from trilemma.store.run import Run
 from trilemma.timing.reference_decoder import SCENARIO
 
 Pair = tuple[Raw, Raw]  # on the first and on the second half
 Points = NDArray[np.float64]  # (2, K, 3)
+WITHOUT_ERROR = "no standard error: a time or an anchor has none, and without its part it would be too small"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Halved:
-    """One setting on each half, and without each group; ``seconds_se`` is of its time per image."""
+    """One setting on each half, and without each group; ``time_error`` is of its time per image."""
 
     halves: Pair
     left_out: tuple[Pair, ...]
-    seconds_se: float | None
+    time_error: StandardError | None
     images: tuple[int, int]
 
     def slowed(self, errors: float) -> Pair:
         """Returns the halves with all calls slower by some standard errors."""
-        first, second = (replace(raw, seconds=_moved(raw.seconds, self.seconds_se, errors)) for raw in self.halves)
+        se = None if self.time_error is None else self.time_error.se
+        first, second = (replace(raw, seconds=_moved(raw.seconds, se, errors)) for raw in self.halves)
         return first, second
 
 
@@ -65,18 +68,21 @@ class Unit:
         )
         return first, second
 
+    @property
+    def errors_known(self) -> bool:
+        """Whether all of it has a standard error."""
+        return all(estimate.se is not None for estimate in (*self.reduced, *self.floor, self.reference))
+
 
 def halved(run: Run, entry: str, anchors: Anchors, reference: Factored) -> Halved:
     """Returns what the stored images and calls of one setting give; raises UserError where they are too few."""
-    timings = run.timings(entry)
     parts = pieces(split_sets(run.samples(entry), run.features(entry)), anchors)
-    seconds = seconds_of(timings)
-    best = best_batch(timings, "offline")
+    times = times_of(run.timings(entry))
     first, second = (parts.images(cells_of(half)) for half in range(HALVES))
     return Halved(
-        halves=_pair(parts, seconds, reference, None),
-        left_out=tuple(_pair(parts, seconds, reference, group) for group in range(GROUPS)),
-        seconds_se=None if best is None else best.seconds_per_image.se,
+        halves=_pair(parts, times.halves, reference, None),
+        left_out=tuple(_pair(parts, times.halves, reference, group) for group in range(GROUPS)),
+        time_error=times.error,
         images=(first, second),
     )
 
@@ -90,19 +96,19 @@ def unit_of(run: Run, anchors: Anchors, images: tuple[int, int]) -> Unit:
     for estimate in (*floor, *reduced):
         if estimate.value is None:
             raise UserError(estimate.reason or "an anchor has no value")
-    return Unit(
-        reduced=(reduced[0], reduced[1]), floor=(floor[0], floor[1]), reference=decoder.seconds_per_image
-    )  # fmt: skip
+    calls = replace(decoder.seconds_per_image, degrees_of_freedom=len(decoder.rows) - 1)
+    return Unit(reduced=(reduced[0], reduced[1]), floor=(floor[0], floor[1]), reference=calls)
 
 
 def cross_fitted_volume(settings: Sequence[Halved], unit: Unit) -> Estimate:
-    """Returns the hypervolume with its error; without one where a time has none, which would leave it too small."""
+    """Returns the hypervolume with its error; without one where a time or an anchor has none."""
     pairs, scales = [setting.halves for setting in settings], unit.scales()
     left_out = [_points([setting.left_out[group] for setting in settings], scales) for group in range(GROUPS)]
     others = [*_anchors_shifted(pairs, unit), *_times_shifted(settings, scales)]
     found = cross_fitted_estimate(_points(pairs, scales), np.array(left_out), others, sum(settings[0].images))
-    untimed = unit.reference.se is None or any(setting.seconds_se is None for setting in settings)
-    return replace(found, se=None, se_method="none") if untimed else found
+    if unit.errors_known and all(setting.time_error is not None for setting in settings):
+        return found
+    return replace(found, se=None, se_method="none", degrees_of_freedom=None, reason=WITHOUT_ERROR)
 
 
 def volume_not_parted(settings: Sequence[Halved], unit: Unit) -> float:
@@ -135,19 +141,21 @@ def _points(pairs: Sequence[Pair], scales: tuple[Scale, Scale]) -> Points:
 
 
 def _anchors_shifted(pairs: Sequence[Pair], unit: Unit) -> Iterator[Shifted]:
-    for up, down in (
-        (unit.scales(reduced=1), unit.scales(reduced=-1)),
-        (unit.scales(floor=1), unit.scales(floor=-1)),
-        (unit.scales(reference=1), unit.scales(reference=-1)),
+    for up, down, estimates in (
+        (unit.scales(reduced=1), unit.scales(reduced=-1), unit.reduced),
+        (unit.scales(floor=1), unit.scales(floor=-1), unit.floor),
+        (unit.scales(reference=1), unit.scales(reference=-1), (unit.reference,)),
     ):
-        yield Shifted(up_2K3=_points(pairs, up), down_2K3=_points(pairs, down))
+        freedom = min(estimate.degrees_of_freedom or math.inf for estimate in estimates)
+        yield Shifted(up_2K3=_points(pairs, up), down_2K3=_points(pairs, down), degrees_of_freedom=freedom)
 
 
 def _times_shifted(settings: Sequence[Halved], scales: tuple[Scale, Scale]) -> Iterator[Shifted]:
     pairs = [setting.halves for setting in settings]
     for place, setting in enumerate(settings):
         up, down = ([*pairs[:place], setting.slowed(errors), *pairs[place + 1 :]] for errors in (1.0, -1.0))
-        yield Shifted(up_2K3=_points(up, scales), down_2K3=_points(down, scales))
+        freedom = math.inf if setting.time_error is None else setting.time_error.degrees_of_freedom
+        yield Shifted(up_2K3=_points(up, scales), down_2K3=_points(down, scales), degrees_of_freedom=freedom)
 
 
 def _moved(value: float | None, se: float | None, errors: float) -> float:

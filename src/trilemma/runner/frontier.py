@@ -116,8 +116,11 @@ def _volumes(run: Run, anchors: Anchors, settings: Sequence[Setting], after_each
 
 def _told(found: Mapping[str, Halved], settings: Sequence[Setting], unit: Unit) -> _Volumes:
     default = next((setting.entry for setting in settings if setting.default), "")
+    volume, lacking = number_of(cross_fitted_volume(list(found.values()), unit)), len(settings) - len(found)
+    notes = [f"{lacking} of {len(settings)} settings have no scores"] if lacking else []
+    notes += [volume.reason] if volume.reason else []
     return _Volumes(
-        hypervolume=number_of(cross_fitted_volume(list(found.values()), unit)),
+        hypervolume=replace(volume, reason="; ".join(notes) or None),
         of_default=volume_of_one(found[default], unit) if default in found else None,
         not_parted=volume_not_parted(list(found.values()), unit),
         images=max(next(iter(found.values())).images),

@@ -7,7 +7,7 @@ the scores are made of adds up over cells: moments, counts of modes, prompts' sp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,10 +21,11 @@ from trilemma.metrics.frechet import MINIMUM_SAMPLES, Moments, distance_between_
 from trilemma.metrics.modes import count_modes, expected_tv, mode_score, total_variation
 from trilemma.metrics.scores import diversity_score, quality_score, speed_score
 from trilemma.runner.anchors import Anchors
+from trilemma.runner.counted import exact
 from trilemma.runner.evaluate import SetData, modes_of, spreads_of
 from trilemma.runner.speed import best_batch
-from trilemma.statistics.estimate import Estimate
 from trilemma.statistics.jackknife import GROUPS, group_labels
+from trilemma.statistics.standard_error import StandardError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,8 +56,8 @@ class Raw:
     def point(self, scale: Scale) -> tuple[float, float, float]:
         """Returns the scores, each clipped to [0, 10]."""
         scores = (
-            quality_score(_exact(self.distance), _exact(scale.reduced), _exact(scale.floor)),
-            speed_score(_exact(self.seconds), _exact(scale.reference_seconds)),
+            quality_score(exact(self.distance, 1), exact(scale.reduced, 1), exact(scale.floor, 1)),
+            speed_score(exact(self.seconds, 1), exact(scale.reference_seconds, 1)),
         )
         quality, speed = (_known(score.value, score.unclipped.reason) for score in scores)
         return quality, self.diversity, speed
@@ -95,10 +96,18 @@ class Pieces:
         counts_B = self.counts_CB[cells_C].sum(axis=0)
         if not counts_B.any():
             raise UserError("a half has no image without a prompt")
-        modes = mode_score(_exact(total_variation(counts_B)), expected_tv(size))
+        modes = mode_score(exact(total_variation(counts_B), 1), expected_tv(size))
         spreads = [_mean(name, scores_P[cells_C[cells_P]]) for name, (scores_P, cells_P) in self.spreads.items()]
-        score = diversity_score(modes, _exact(float(np.mean(spreads))))
+        score = diversity_score(modes, exact(float(np.mean(spreads)), 1))
         return _known(score.value, score.unclipped.reason)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Times:
+    """Seconds per image on either half of the calls, and the standard error of all of them; None of a single call."""
+
+    halves: tuple[float, float]
+    error: StandardError | None
 
 
 def pieces(sets: Mapping[str, SetData], anchors: Anchors) -> Pieces:
@@ -136,15 +145,33 @@ def cells_of(half: int, without: int | None = None) -> NDArray[np.bool_]:
     return chosen_C if without is None else chosen_C & (groups_C != without)
 
 
-def seconds_of(timings: pd.DataFrame) -> tuple[float, float]:
-    """Returns the mean seconds per image of every other call at the best batch; of all where there is but one."""
+def times_of(timings: pd.DataFrame) -> Times:
+    """Returns what an entry's calls give: on each half of them, at the batch that is best on the other half.
+
+    The calls of each batch size are dealt in turn; one that is alone at its size is in both halves.
+    """
     best = best_batch(timings, "offline")
     if best is None:
         raise UserError("no batch was timed")
-    per_image = (best.rows["wall_ns"] / best.rows["n_images"]).to_numpy(dtype=np.float64) / 1e9
-    halves: Sequence[NDArray[np.float64]] = (per_image[::2], per_image[1::2])
-    first, second = (float(half.mean() if len(half) else per_image.mean()) for half in halves)
-    return first, second
+    error, count = best.seconds_per_image.se, len(best.rows)
+    first, second = _dealt(timings[(timings["scenario"] == "offline") & (timings["status"] == "ok")])
+    return Times(
+        halves=(_at_best_of(second, first), _at_best_of(first, second)),
+        error=None if error is None else StandardError(se=error, degrees_of_freedom=count - 1),
+    )
+
+
+def _dealt(timed: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    sizes = timed.groupby("batch_size")["batch_size"]
+    places, alone = sizes.cumcount(), sizes.transform("size") == 1
+    return timed[(places % 2 == 0) | alone], timed[(places % 2 == 1) | alone]
+
+
+def _at_best_of(chooses: pd.DataFrame, scores: pd.DataFrame) -> float:
+    best = best_batch(chooses, "offline")
+    assert best is not None, "every size is in both halves"
+    rows = scores[scores["batch_size"] == best.batch_size]
+    return float((rows["wall_ns"] / rows["n_images"]).mean()) / 1e9
 
 
 def _mean(name: str, scores_P: NDArray[np.float64]) -> float:
@@ -152,10 +179,6 @@ def _mean(name: str, scores_P: NDArray[np.float64]) -> float:
     if len(scores_P) == 0:
         raise UserError(f"too few prompts tell the spread of {name}: each half needs 2")
     return float(scores_P.mean())
-
-
-def _exact(value: float) -> Estimate:
-    return Estimate(value=value, se=None, se_method="none", n=1)
 
 
 def _known(value: float | None, reason: str | None) -> float:

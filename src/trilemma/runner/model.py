@@ -23,6 +23,7 @@ from trilemma.runner.timing import batch_of
 from trilemma.store.parts import consolidate, remove_parts
 from trilemma.store.tables import SAMPLES, read_table
 from trilemma.timing.clock import Call, timed_call
+from trilemma.timing.cuda import reset_allocated
 from trilemma.timing.flops import count_flops
 from trilemma.timing.sweep import steady, sweep
 
@@ -98,6 +99,7 @@ def _time(
     prompts, seeds = [entry.prompt for entry in entries], [entry.seed for entry in entries]
     batch = batch_of(generator, knobs, prompts, seeds, job.protocol.resolution)
     load = Call(scenario="load", stage="load", batch_size=0, call=0, n_images=0, wall_ns=load_ns, device=device.type)
+    reset_allocated(device)
     first = timed_call(lambda: batch(1, 0), device, scenario="first_call", size=1, number=0)
     single = steady(batch, 1, speed, device, "single_stream")
     return [load, first, *single, *sweep(batch, speed, device)]

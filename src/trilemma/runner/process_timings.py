@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trilemma.statistics.estimate import Status
+from trilemma.statistics.percentiles import quantile
+from trilemma.timing.clock import END_TO_END
 
 if TYPE_CHECKING:
     import pandas as pd
 
-END_TO_END = "e2e"
 WORDS = {"void": "withheld", "out_of_memory": "failed", "failed": "failed", "skipped": "skipped"}
 """The status of a number whose windows all ended so."""
 
@@ -41,6 +42,10 @@ class ProcessTimings:
         most = max([len(window.seconds_per_image()) for window in windows], default=0)
         shared = [window for window in windows if len(window.seconds_per_image()) == most]
         return min(shared, key=lambda window: float(np.mean(window.seconds_per_image())), default=None)
+
+    def at(self, size: int) -> pd.DataFrame:
+        """Returns all rows of one batch size, of every scenario, whether they count or not."""
+        return self.timings[self.timings["batch_size"] == size]
 
     def once(self, scenario: str) -> list[float]:
         """Returns the seconds of what each process does once: "load", "first_call"."""
@@ -78,12 +83,18 @@ class ProcessWindow:
 
     def medians(self) -> list[float]:
         """Returns the median seconds of a call, for each process."""
-        return self.quantiles(0.5)
+        by_process = self.whole.groupby("replicate")["wall_ns"].quantile(0.5)
+        return [float(nanoseconds) / 1e9 for nanoseconds in by_process]
+
+    @cached_property
+    def fewest_calls(self) -> int:
+        """Of any process."""
+        return int(self.whole.groupby("replicate").size().min())
 
     def quantiles(self, share: float) -> list[float]:
-        """Returns a quantile of the seconds of a call, for each process."""
-        found = self.whole.groupby("replicate")["wall_ns"].quantile(share)
-        return [float(nanoseconds) / 1e9 for nanoseconds in found]
+        """Returns the empirical quantile of the seconds of a call, for each process."""
+        by_process = self.whole.groupby("replicate")["wall_ns"]
+        return [quantile(calls.to_numpy(dtype=np.float64), share) / 1e9 for _, calls in by_process]
 
     def seconds_per_image(self) -> list[float]:
         """Returns all seconds over all images, for each process."""
@@ -107,16 +118,20 @@ class ProcessWindow:
     @cached_property
     def note(self) -> str | None:
         """What is to be said of the numbers of this window, or None."""
+        watched = [window for window in self.windows if window["status"] in ("ok", "void")]
+        unseen = sum(window["power_capped"] is None for window in watched) if self._on_gpu else 0
         void = sum(window["status"] == "void" for window in self.windows)
         restless = sum(window["converged"] is False for window in self.windows)
         told = [f"void in {void} of {len(self.windows)} processes"] if void else []
         told += [f"the warm-up did not converge in {restless} of {len(self.windows)} processes"] if restless else []
+        told += [f"throttling could not be observed in {unseen} of {len(self.windows)} processes"] if unseen else []
         return "; ".join(told) or None
 
     @cached_property
     def about(self) -> dict[str, Any]:
         """What the numbers depend on: ``kind`` tells apart the scenarios that a stage or a peak may be of."""
         clocks = [clock for window in self.windows for clock in window["sm_mhz"] or ()]
+        capped = [window["power_capped"] for window in self.windows if window["power_capped"] is not None]
         return {
             "batch_size": self.size,
             "kind": self.scenario,
@@ -124,9 +139,13 @@ class ProcessWindow:
             "warmup_calls": [window["warmup_calls"] for window in self.windows],
             "warmup_seconds": [window["warmup_seconds"] for window in self.windows],
             "converged": all(window["converged"] for window in self.windows if window["status"] == "ok"),
-            "power_capped": any(window["power_capped"] for window in self.windows),
+            "power_capped": any(capped) if capped else None,
             "sm_mhz": [min(clocks), max(clocks)] if clocks else None,
         }
+
+    @property
+    def _on_gpu(self) -> bool:
+        return bool((self.whole["device"] == "cuda").any())
 
     @staticmethod
     def _stage_ns(rows: pd.DataFrame) -> pd.Series[float]:

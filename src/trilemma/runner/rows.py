@@ -7,11 +7,11 @@ from trilemma.identity import digest
 from trilemma.metrics.catalog import Metric
 from trilemma.runner.evaluate import Measured
 from trilemma.runner.speed import depends_on_machine
+from trilemma.statistics.intervals import LEVEL
 from trilemma.store.events import now
 from trilemma.store.metric_rows import MetricRow
 from trilemma.store.run import Run
 
-LEVEL = 0.95
 # The catalogue's roles, in the words of a protocol's [extractors].
 ROLES = {"features": "features", "factors": "reader", "clip": "clip", "inception": "inception"}
 

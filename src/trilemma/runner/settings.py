@@ -11,7 +11,7 @@ from trilemma.card import FILE_NAME, Card
 from trilemma.errors import UserError
 from trilemma.generator import Knob, resolve_knobs
 from trilemma.protocol import Protocol
-from trilemma.variant import at
+from trilemma.variant import at, number
 
 MOST_SETTINGS = 64
 """Of one model. Cards may declare fewer."""
@@ -103,15 +103,8 @@ def parse_knobs(texts: Sequence[str]) -> dict[str, tuple[float | int, ...]]:
             raise UserError(f'"{text}" is no knob with values.', where="--knob", hint="Write: --knob NAME=1,2,4.")
         if name.strip() in found:
             raise UserError(f'"{name.strip()}" is given twice.', where="--knob")
-        found[name.strip()] = tuple(_number(value.strip(), text) for value in values.split(","))
+        found[name.strip()] = tuple(number(value.strip(), where=f"--knob {text}") for value in values.split(","))
     return found
-
-
-def _number(text: str, whole: str) -> float | int:
-    try:
-        return int(text) if text.lstrip("-").isdecimal() else float(text)
-    except ValueError:
-        raise UserError(f'"{text}" is no number.', where=f"--knob {whole}") from None
 
 
 def _resolved(card: Card, declared: Sequence[Knob], setting: Mapping[str, float | int]) -> Effect:

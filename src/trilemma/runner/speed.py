@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trilemma.metrics.catalog import COUNTERS, METRICS
+from trilemma.runner.counted import exact
 from trilemma.runner.evaluate import Measured
 from trilemma.statistics.estimate import Estimate, missing
+from trilemma.statistics.standard_error import mean_se
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +56,7 @@ def latency(timings: pd.DataFrame) -> Estimate:
     seconds = _seconds(rows)
     if len(seconds) == 0:
         return missing("no call at batch 1 was timed", n=0)
-    se = MEDIAN_FACTOR * _error_of_mean(seconds) if len(seconds) > 1 else None
+    se = MEDIAN_FACTOR * mean_se(seconds) if len(seconds) > 1 else None
     return Estimate(
         value=float(np.median(seconds)), se=se, se_method="calls" if se is not None else "none", n=len(rows)
     )
@@ -73,7 +75,7 @@ def speed_numbers(timings: pd.DataFrame) -> dict[str, Measured]:
         return {**numbers, "images_per_second": nothing, "peak_memory": nothing}
     params = {"batch_size": best.batch_size, "processes": 1}
     rate = Measured(estimate=_rate(best.seconds_per_image), params=params)
-    return {**numbers, "images_per_second": rate, "peak_memory": _memory(best)}
+    return {**numbers, "images_per_second": rate, "peak_memory": _memory(best, timings)}
 
 
 def _rate(seconds: Estimate) -> Estimate:
@@ -82,35 +84,30 @@ def _rate(seconds: Estimate) -> Estimate:
     return Estimate(value=1 / seconds.value, se=se, se_method=seconds.se_method, n=seconds.n)
 
 
-def _memory(best: BestBatch) -> Measured:
-    """The peak up to the best batch: what torch allocated on CUDA, else the whole process with its runtime."""
-    allocated = best.rows["allocated_bytes"].dropna()
+def _memory(best: BestBatch, timings: pd.DataFrame) -> Measured:
+    """The peak up to the best batch: what torch allocated on CUDA, else the whole process with its runtime.
+
+    What was allocated is that of all calls at this batch size: a replayed CUDA graph shows it while it is recorded.
+    """
+    allocated = timings[timings["batch_size"] == best.batch_size]["allocated_bytes"].dropna()
     kind, column = ("allocated", allocated) if len(allocated) else ("resident", best.rows["peak_rss_bytes"].dropna())
     params = {"batch_size": best.batch_size, "kind": kind}
     if len(column) == 0:
         return Measured(estimate=missing("memory could not be measured here", n=0), params=params)
-    return Measured(estimate=_exact(float(column.max())), params=params)
+    return Measured(estimate=exact(float(column.max()), 1), params=params)
 
 
 def _seconds_per_image(rows: pd.DataFrame) -> Estimate:
     per_image = _seconds(rows) / rows["n_images"].to_numpy()
-    se = _error_of_mean(per_image) if len(per_image) > 1 else None
+    se = mean_se(per_image) if len(per_image) > 1 else None
     method = "calls" if se is not None else "none"
     return Estimate(value=float(per_image.mean()), se=se, se_method=method, n=int(rows["n_images"].sum()))
 
 
 def _once(timings: pd.DataFrame, scenario: str) -> Estimate:
     seconds = _seconds(timings[timings["scenario"] == scenario])
-    return _exact(float(seconds[0])) if len(seconds) else missing("was not timed", n=0)
-
-
-def _exact(value: float) -> Estimate:
-    return Estimate(value=value, se=None, se_method="none", n=1)
+    return exact(float(seconds[0]), 1) if len(seconds) else missing("was not timed", n=0)
 
 
 def _seconds(rows: pd.DataFrame) -> NDArray[np.float64]:
     return rows["wall_ns"].dropna().to_numpy(dtype=np.float64) / 1e9
-
-
-def _error_of_mean(values: NDArray[np.float64]) -> float:
-    return float(values.std(ddof=1)) / math.sqrt(len(values))

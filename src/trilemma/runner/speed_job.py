@@ -28,9 +28,11 @@ class SpeedSettings:
     Attributes:
         batch_sizes: of the offline sweep. auto: whether it stops where a larger batch gains nothing.
         processes: fresh ones, in turn over the models.
-        calls: the least of single-stream in each process: three times 15 are enough for the 90th percentile.
+        calls: the least of single-stream in each process: three times 15 are enough for the 90th percentile, though not
+            for its error.
         seconds: the least that a window is timed.
-        budget_seconds: the most that one scenario takes in one process, but for its smallest batch.
+        budget_seconds: the most that one scenario takes in one process, warm-up included and compilation left out; the
+            fewest calls of its smallest batch are timed in any case. A process that follows another has no budget.
     """
 
     scenarios: tuple[Scenario, ...] = ("single_stream", "offline")
@@ -64,8 +66,9 @@ class SpeedJob:
     """One process's work: one model timed, or its operations counted.
 
     Attributes:
-        prompts, seeds: equally many; calls go through them in turn, and start again at their end.
+        prompts, seeds: equally many; calls go through them in turn, and at their end start again with other seeds.
         batch_sizes, auto: of this process: the first one of a model may explore, the others time what it found.
+        follows: whether the sizes are what another process found.
         energy_batch: whose energy is measured; None for the best of this process.
         timings: the Parquet file that is to be written, one row per call and stage.
         replicate: the number of the process. session: the occasion.
@@ -82,11 +85,12 @@ class SpeedJob:
     replicate: int = 0
     batch_sizes: tuple[int, ...] = ()
     auto: bool = False
+    follows: bool = False
     energy_batch: int | None = None
 
     def write(self, path: Path) -> Path:
         """Puts the job at ``path`` and returns it."""
-        plain = ("kind", "device", "session", "replicate", "auto", "energy_batch")
+        plain = ("kind", "device", "session", "replicate", "auto", "follows", "energy_batch")
         lists = ("prompts", "seeds", "batch_sizes")
         table: dict[str, Any] = {name: getattr(self, name) for name in plain}
         table |= {name: list(getattr(self, name)) for name in lists}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from trilemma.runner.counted import exact
 from trilemma.runner.evaluate import Measured
-from trilemma.runner.process_timings import ProcessWindow
+from trilemma.runner.process_timings import ProcessTimings, ProcessWindow
 from trilemma.statistics.estimate import missing
 
 
-def memory_numbers(window: ProcessWindow | None) -> dict[str, Measured]:
+def memory_numbers(timed: ProcessTimings, window: ProcessWindow | None) -> dict[str, Measured]:
     """Returns the peak that was allocated, which is for gates, and that which was reserved, which is for reading.
+
+    Allocated is the most of all calls at the window's batch size, whatever they were for: of a CUDA graph only the call
+    that records it shows what it computes in, and a replay shows nothing.
 
     Reserved memory depends on what the allocator did before: the same work gave peaks a tenth apart. On a CPU there is
     only that of the whole process, its runtime included.
@@ -17,9 +20,8 @@ def memory_numbers(window: ProcessWindow | None) -> dict[str, Measured]:
     if window is None:
         nothing = Measured(estimate=missing("no batch was timed", n=0))
         return {"peak_memory": nothing, "peak_memory_reserved": nothing}
-    allocated, reserved, resident = (
-        window.whole[name].dropna() for name in ("allocated_bytes", "reserved_bytes", "peak_rss_bytes")
-    )
+    allocated = timed.at(window.size)["allocated_bytes"].dropna()
+    reserved, resident = (window.whole[name].dropna() for name in ("reserved_bytes", "peak_rss_bytes"))
     about = {name: window.about[name] for name in ("batch_size", "processes")}
     kind, used = ("allocated", allocated) if len(allocated) else ("resident", resident)
     return {

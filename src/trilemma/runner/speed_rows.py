@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trilemma.card import Precision
@@ -18,7 +19,7 @@ from trilemma.runner.timing_job import Scenario
 from trilemma.stages import STAGES
 from trilemma.statistics.between import between_processes
 from trilemma.statistics.estimate import Estimate, missing
-from trilemma.statistics.percentiles import percentile
+from trilemma.statistics.percentiles import calls_needed, percentile
 from trilemma.store.metric_rows import MetricRow
 from trilemma.store.run import Run
 from trilemma.timing.peaks import arithmetic, peak_flops
@@ -91,7 +92,7 @@ class SpeedNumbers:
             "first_call_seconds": self._cold("first_call"),
             "compile_seconds": self._compile(),
             **{f"seconds_{name}": self._stage(name) for name in STAGES},
-            **memory_numbers(self.best or self.single),
+            **memory_numbers(self.timed, self.best or self.single),
             "mfu": self._mfu(counters["flops_per_image"], rate),
             "joules_per_image": self._energy(),
         }
@@ -116,12 +117,16 @@ class SpeedNumbers:
         return self._measured(self.single.medians(), self.single.calls, self.single.note, self.single.about)
 
     def _percentile(self, share: float) -> Measured:
-        """The calls of all processes together; the error is that between the percentiles of each."""
+        """Of the calls of all processes together; the error is that between the percentiles of each, if it has one."""
         if self.single is None:
             return self._nothing("single_stream")
         found = percentile(self.single.seconds(), share)
         if found.value is None:
             return Measured(estimate=found, params=self.single.about)
+        needed, note = calls_needed(share), self.single.note
+        if self.single.fewest_calls < needed:
+            few = f"the {share:.0%} percentile has no standard error: that takes {needed} calls in each process"
+            return Measured(estimate=replace(found, reason=_joined(note, few)), params=self.single.about)
         between = between_processes(self.single.quantiles(share), n=found.n)
         whole = Estimate(
             value=found.value,
@@ -130,7 +135,7 @@ class SpeedNumbers:
             n=found.n,
             degrees_of_freedom=between.degrees_of_freedom,
             scale="log",
-            reason=self.single.note,
+            reason=note,
         )
         return Measured(estimate=whole, params=self.single.about)
 
@@ -166,8 +171,9 @@ class SpeedNumbers:
             reason = rate.estimate.reason if rate.estimate.value is None else flops.estimate.reason
             return Measured(estimate=missing(str(reason), n=0))
         try:
-            kind = arithmetic(self.precision, environment["flags"], operations)
-            peak = peak_flops(environment["name"], kind)
+            device = environment["name"]
+            kind = arithmetic(self.precision, environment["flags"], operations, device)
+            peak = peak_flops(device, kind)
         except UserError as error:
             return Measured(estimate=missing(error.what, n=0))
         params = {**rate.params, "arithmetic": kind, "peak": peak}
@@ -181,7 +187,8 @@ class SpeedNumbers:
             return Measured(estimate=missing(reason, n=0))
         params = {name: found[0][name] for name in ("batch_size", "method")}
         params["window_seconds"] = min(energy["seconds"] for energy in found)
-        return self._measured(joules, sum(energy["images"] for energy in found), None, params)
+        note = None if self.best is None else _unless_best(params["batch_size"], self.best.size)
+        return self._measured(joules, sum(energy["images"] for energy in found), note, params)
 
     def _measured(self, values: Sequence[float], n: int, note: str | None, about: Mapping[str, Any]) -> Measured:
         params = {**about, "processes": len(values)}
@@ -192,6 +199,15 @@ class SpeedNumbers:
             return Measured(estimate=missing(f"{scenario.replace('_', '-')} was not asked for", n=0))
         status, reason = self.timed.why_nothing(scenario)
         return Measured(estimate=missing(reason, n=0, status=status))
+
+
+def _joined(*notes: str | None) -> str | None:
+    return "; ".join(note for note in notes if note) or None
+
+
+def _unless_best(measured: int, best: int) -> str | None:
+    """The first process says whose energy is measured; of all processes together another batch may be the best."""
+    return None if measured == best else f"at batch {measured}: the best of all processes is {best}"
 
 
 def _scaled(estimate: Estimate, factor: float) -> Estimate:

@@ -16,10 +16,11 @@ from trilemma.protocol import Gate, Protocol, SampleSet, SpeedSpec
 from trilemma.runner.busy import Snapshot
 from trilemma.runner.devices import check_device
 from trilemma.runner.display import Display
-from trilemma.runner.environment import environment, executor, gpus, host, tool
+from trilemma.runner.environment import environment, executor, host, tool
 from trilemma.runner.keys import keys_of
 from trilemma.runner.launch import Ended, Message, run_worker
 from trilemma.runner.plan import Planned, plan
+from trilemma.runner.same_machine import check_machine, machine_of
 from trilemma.runner.session import Opened, Session, open_run
 from trilemma.runner.speed_job import LEAST_OFFLINE_CALLS, Kind, SpeedJob, SpeedSettings
 from trilemma.store.events import now
@@ -145,7 +146,7 @@ class _SpeedSession(Session):
         """Counts the operations of one image, eagerly and in a process of its own: counting slows a model down."""
         if any("flops" not in self.record.models[card.name] for card in cards):
             self.display.stage(BAR, f"{cards[0].model} operations")
-            ended, heard = self.run_worker(replace(cards[0], compile=False), "flops", 0)
+            ended, heard = self.run_worker(replace(cards[0], compile=False, precision="fp32"), "flops", 0)
             flops = heard["counted"]["flops"] if ended.error is None else _not_counted(ended.error)
             for card in cards:
                 self.record.models[card.name]["flops"] = flops
@@ -173,7 +174,11 @@ class _SpeedSession(Session):
         self.display.advance(BAR)
 
     def run_worker(self, card: Card, kind: Kind, number: int) -> tuple[Ended, dict[str, Message]]:
-        """Runs one worker; returns how it ended, and the last message of each kind. Its rows are kept at once."""
+        """Runs one worker; returns how it ended, and the last message of each kind.
+
+        Its rows are kept at once. Those of one that failed count for nothing: its model has no numbers until it is done
+        again, and then they give way.
+        """
         heard: dict[str, Message] = {}
 
         def hear(message: Message) -> None:
@@ -183,7 +188,7 @@ class _SpeedSession(Session):
         with tempfile.TemporaryDirectory(prefix="trilemma-speed-") as name:
             job = self.job(card, kind, number, Path(name) / "timings.parquet")
             ended = run_worker(job.write(Path(name) / "job.json"), self.folder.log(card.name), hear)
-            if ended.error is None and kind == "speed":
+            if job.timings.is_file():
                 add_replicate(self.folder.timings(card.name), job.timings, number)
         return ended, heard
 
@@ -203,18 +208,25 @@ class _SpeedSession(Session):
             replicate=number,
             batch_sizes=tuple(explored) or self.settings.batch_sizes,
             auto=self.settings.auto and not explored,
+            follows=bool(explored),
             energy_batch=processes[0]["energy"].get("batch_size") if processes else None,
         )
 
     def hear(self, card: Card, message: Message) -> None:
-        """Takes down what a worker says of its model, and shows what it does."""
+        """Takes down what a worker says of its model, and shows what it does.
+
+        Raises:
+            UserError: it is on another machine than the model's earlier processes.
+        """
         if message["kind"] == "progress":
             self.display.stage(BAR, f"{card.name} {message['stage']}")
         elif message["kind"] == "ready":
-            info, described = message["info"], message["environment"]
-            self.record.host["gpus"] = gpus(described)
-            self.record.models[card.name] |= {"info": info, "environment": described}
-            self.record.keys[card.name] = keys_of(card, self.request.protocol, info, described)
+            info, described, said = message["info"], message["environment"], self.record.models[card.name]
+            keys = keys_of(card, self.request.protocol, info, described)
+            machine = machine_of(keys["hardware"]["fields"], described)
+            check_machine(said, machine, where=card.name, folder=self.folder.path)
+            self.record.host["gpus"], self.record.keys[card.name] = machine["gpus"], keys
+            said |= {"info": info, "environment": described, "machine": machine}
 
     def compute(self) -> None:
         """Turns what all processes left into numbers."""

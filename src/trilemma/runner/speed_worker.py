@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -26,7 +27,7 @@ from trilemma.timing.memory import is_out_of_memory, too_little_on_host
 from trilemma.timing.nvml import Nvml, find_nvml
 from trilemma.timing.sweep import Batch
 from trilemma.timing.watch import Watch
-from trilemma.timing.window import Timer, Window, without_times
+from trilemma.timing.window import Timer, Window
 
 if TYPE_CHECKING:
     import torch
@@ -48,20 +49,26 @@ def measure_speed(job: SpeedJob, channel: Channel) -> None:
     environment = describe_device(loaded.device) | describe_attention() | {"power_limit_w": _power_limit(loaded.gpu)}
     channel.send("ready", info=info_of(loaded.generator, loaded.knobs), environment=environment)
     session = _Session(job, loaded, channel)
-    session.work()
     about = {"model": job.card.name, "session": job.session, "replicate": job.replicate}
-    write_rows(job.timings, TIMINGS, [about | asdict(row) for row in session.rows()])
+    try:
+        session.work()
+    finally:  # what was timed before an error is what there is to look for its cause in
+        write_rows(job.timings, TIMINGS, [about | asdict(row) for row in session.rows()])
     channel.send("measured", facts=session.facts())
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Loaded:
-    """A model that is ready to be called; ``batch`` is what is timed."""
+    """A model that is ready to be called; ``batch`` is what is timed.
+
+    ``gpu`` tells of the device what torch does not; where there is none, ``unseen`` says why.
+    """
 
     generator: Generator
     knobs: dict[str, Any]
     device: torch.device
     gpu: Nvml | None
+    unseen: str | None
     batch: Batch
     load_ns: int
 
@@ -74,8 +81,10 @@ def _load(job: SpeedJob) -> _Loaded:
     load_ns = time.perf_counter_ns() - start
     knobs = resolve_knobs(generator.info.knobs, {})
     batch = batch_of(generator, knobs, job.prompts, job.seeds, generator.info.resolution)
-    gpu = find_nvml(gpu_uuid(device))
-    return _Loaded(generator=generator, knobs=knobs, device=device, gpu=gpu, batch=batch, load_ns=load_ns)
+    gpu, unseen = find_nvml(gpu_uuid(device))
+    return _Loaded(
+        generator=generator, knobs=knobs, device=device, gpu=gpu, unseen=unseen, batch=batch, load_ns=load_ns
+    )
 
 
 class _Session:
@@ -90,12 +99,18 @@ class _Session:
         self.told: dict[str, Any] = {}
 
     def work(self) -> None:
-        """Does it all."""
+        """Does it all; nothing more after a size that failed: an error of the GPU may be in every call from then on."""
         self.first_call()
         for scenario in self.job.settings.scenarios:
-            self.windows += self.sweep() if scenario == "offline" else [self.window("single_stream", 1)]
+            if not self.failed:
+                self.windows += self.sweep() if scenario == "offline" else [self.window("single_stream", 1)]
         self.measure_energy()
         self.told["attention_kernels"] = self.kernels()
+
+    @property
+    def failed(self) -> bool:
+        """Whether a batch size failed otherwise than by not fitting."""
+        return any(window.status == "failed" for window in self.windows)
 
     def first_call(self) -> None:
         """The first call of a fresh process, at batch 1: with all that is then made ready, or compiled."""
@@ -105,24 +120,25 @@ class _Session:
             self.first = self.timer.call(FIRST_CALL, 1, 0)
             self.told["evaluations_per_image"] = self.loaded.generator.evaluations - before
             self.told["compile_seconds"] = compile_seconds()
+            return
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
             reason = str(error).splitlines()[0]
-            self.first = list(without_times(FIRST_CALL, 1, "out_of_memory", reason, self.loaded.device).rows)
+        self.first = list(self.timer.did_not_fit(FIRST_CALL, 1, reason).rows)
 
-    def window(self, scenario: Scenario, size: int) -> Window:
-        """One batch size of a scenario."""
+    def window(self, scenario: Scenario, size: int, seconds: float = math.inf) -> Window:
+        """One batch size of a scenario, in so many seconds at most."""
         self.channel.progress(f"{scenario.replace('_', '-')} {size}", 0, 0)
-        return self.timer.window(scenario, size, self.job.settings.rule(scenario))
+        return self.timer.window(scenario, size, self.job.settings.rule(scenario).capped(seconds))
 
     def sweep(self) -> list[Window]:
-        """The offline scenario."""
+        """The offline scenario; what another process has found to be within the budget is not held against it again."""
         sweep = BatchSweep(
-            lambda size: self.window("offline", size),
+            lambda size, seconds: self.window("offline", size, seconds),
             self.loaded.device,
             auto=self.job.auto,
-            budget_seconds=self.job.settings.budget_seconds,
+            budget_seconds=math.inf if self.job.follows else self.job.settings.budget_seconds,
             too_large=self.too_large,
         )
         return sweep.run(self.job.batch_sizes)
@@ -136,15 +152,18 @@ class _Session:
     def measure_energy(self) -> None:
         """Energy at the best batch, in a window of its own: it must be longer than those for time."""
         size = self.job.energy_batch or best_size(self.windows)
-        if size is None:
-            self.told["energy"] = {"joules_per_image": None, "reason": "no batch was timed"}
+        if size is None or self.failed:
+            reason = "a batch size failed before" if self.failed else "no batch was timed"
+            self.told["energy"] = {"joules_per_image": None, "reason": reason}
             return
         self.channel.progress(f"energy {size}", 0, 0)
-        self.told["energy"] = asdict(measure_energy(lambda: self.timer.call("energy", size, 0), size, self.loaded.gpu))
+        self.told["energy"] = asdict(
+            measure_energy(lambda: self.timer.call("energy", size, 0), size, self.loaded.gpu, self.loaded.unseen)
+        )
 
     def kernels(self) -> list[str] | None:
         """Which attention ran; of a compiled model that cannot be seen."""
-        if self.job.card.compile or best_size(self.windows) is None:
+        if self.failed or self.job.card.compile or best_size(self.windows) is None:
             return None
         return attention_kernels(lambda: self.loaded.batch(1, 0))
 

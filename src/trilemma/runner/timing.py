@@ -49,9 +49,9 @@ def batch_of(
     output = Output(resolution=resolution)
 
     def batch(size: int, number: int) -> object:
-        # Other prompts and seeds on every call: a cache of results would show as speed otherwise.
-        chosen = [(number * size + i) % len(prompts) for i in range(size)]
-        images = generator.generate([prompts[i] for i in chosen], [seeds[i] for i in chosen], **knobs)
+        # Other seeds on every call, also once the prompts begin anew: a cache of results would look like speed.
+        chosen = [divmod(number * size + i, len(prompts)) for i in range(size)]
+        images = generator.generate([prompts[i] for _, i in chosen], [seeds[i] + turn for turn, i in chosen], **knobs)
         return output.check(images, size).cpu()
 
     return batch

@@ -26,7 +26,7 @@ class TimingJob:
 
     Attributes:
         card: a ``card.toml``, or a folder with one or with a diffusers pipeline.
-        prompts, seeds: equally many; calls go through them in turn, and start again at their end.
+        prompts, seeds: equally many; calls go through them in turn, and at their end start again with other seeds.
         resolution: of the images that the model must return.
         warmup_calls: before the clock starts. min_calls, min_seconds: the clock stops when both are reached.
         timings: the Parquet file that is to be written, one row per call.

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from trilemma.statistics.estimate import Estimate, missing
+from trilemma.statistics.intervals import LEVEL
 from trilemma.statistics.paired import paired
 from trilemma.store.frontier import TRADED, Number, Setting, Trade
 from trilemma.store.replicates import Sources, read_replicates
 from trilemma.store.run import Run
-
-LEVEL = 0.95
 
 
 def trades(run: Run, knobs: Sequence[str], settings: Sequence[Setting]) -> list[Trade]:
@@ -46,14 +45,14 @@ def _lines(knob: str, settings: Sequence[Setting]) -> Iterator[list[Setting]]:
 def _trade(run: Run, knob: str, number: str, line: Sequence[Setting]) -> Trade:
     values = [_estimate(run, setting.entry, number) for setting in line]
     steps = [number_of(_difference(*pair)) for pair in zip(values, values[1:], strict=False)]
-    change = _difference(values[0], values[-1])
+    change = number_of(_difference(values[0], values[-1]))
     return Trade(
         knob=knob,
         number=number,
         entries=tuple(setting.entry for setting in line),
         steps=tuple(steps),
-        change=number_of(change),
-        reversed=sum(_leads_back(step, change.value or 0.0) for step in steps),
+        change=change,
+        reversed=None if change.value is None else sum(_leads_back(step, change.value) for step in steps),
     )
 
 

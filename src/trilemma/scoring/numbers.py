@@ -12,8 +12,9 @@ from trilemma.features.presets import MetricUse, Preset
 from trilemma.scoring.comparison import Comparison
 from trilemma.scoring.feature_set import FeatureSet
 from trilemma.scoring.measures import measure
-from trilemma.scoring.row import LEVEL, Floor, Number, Row
+from trilemma.scoring.row import Floor, Number, Row
 from trilemma.statistics.estimate import missing
+from trilemma.statistics.intervals import LEVEL
 
 VERSION = 1
 """Raised when the same images would give another number."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from trilemma.statistics.estimate import Estimate, Status, missing
+from trilemma.statistics.intervals import LEVEL
 
 Direction = Literal["lower", "higher"]
-LEVEL = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,8 @@ import math
 from trilemma.errors import UserError
 from trilemma.statistics.distributions import normal_quantile, t_quantile
 
+LEVEL = 0.95
+"""Of every interval that is stored or shown."""
 LARGEST_EXPONENT = 700.0
 """Of a power of e that a float still holds."""
 

@@ -24,7 +24,9 @@ State = Literal["frontier", "dominated", "no scores"]
 
 @dataclass(frozen=True, kw_only=True)
 class Number:
-    """A value with its standard error and its 95 % interval, null where they are unknown; without a value, why."""
+    """A value with its standard error and its 95 % interval, null where they are unknown; ``reason`` says why there is
+    none, or what a reader must know of it.
+    """
 
     value: float | None = None
     se: float | None = None
@@ -65,7 +67,8 @@ class Trade:
 
     Attributes:
         entries: the settings. steps: differences of neighbours.
-        reversed: how many of the steps lead the other way than ``change`` beyond two standard errors.
+        reversed: how many of the steps lead the other way than ``change`` beyond two standard errors; None where
+            there is no change to lead the other way than.
     """
 
     knob: str
@@ -73,7 +76,7 @@ class Trade:
     entries: tuple[str, ...]
     steps: tuple[Number, ...]
     change: Number
-    reversed: int
+    reversed: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

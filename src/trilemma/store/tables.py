@@ -116,6 +116,7 @@ TIMINGS: Columns = {
     "batch_size": "int64",
     "call": "int64",
     "warmup": "bool",
+    "compiled": "bool",
     "n_images": "int64",
     "wall_ns": "int64",
     "device_ns": "int64",

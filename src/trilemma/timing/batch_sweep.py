@@ -26,15 +26,16 @@ class BatchSweep:
     is the model's own where nothing was timed before; at a larger size it is the end of the sweep, and a row.
 
     Args:
-        measure: the window of one batch size.
+        measure: the window of a batch size, given the seconds that it may take.
         auto: whether to stop where nothing is gained; sizes beyond the end are then not mentioned.
-        budget_seconds: a size that would exceed it, by the time per image before it, is skipped.
+        budget_seconds: of all windows, warm-up included and compilation left out; a size that would exceed it, by the
+            time per image before it, is skipped.
         too_large: (the last size that fitted, the next) → why the next must not be tried, or None.
     """
 
     def __init__(
         self,
-        measure: Callable[[int], Window],
+        measure: Callable[[int, float], Window],
         device: torch.device,
         *,
         auto: bool,
@@ -59,7 +60,7 @@ class BatchSweep:
 
     def _try(self, size: int) -> bool:
         try:
-            self.windows.append(self.measure(size))
+            self.windows.append(self.measure(size, self._left()))
         except Exception as error:
             if not self._timed():
                 raise
@@ -79,11 +80,14 @@ class BatchSweep:
         last = timed[-1]
         if self.auto and self._no_longer_gains(timed):
             return f"no gain over the last {PATIENCE} batch sizes"
-        if last.images_per_second:
-            needed = size / last.images_per_second * ALL_CALLS
-            if needed + sum(window.seconds for window in self.windows) > self.budget_seconds:
-                return f"would take about {needed:.0f} s, more than is left of the budget"
+        needed = size * last.seconds_per_image * ALL_CALLS
+        if needed > self._left():
+            return f"would take about {needed:.0f} s, more than is left of the budget"
         return self.too_large(last.batch_size, size)
+
+    def _left(self) -> float:
+        """Returns the seconds of the budget that the windows so far have left."""
+        return self.budget_seconds - sum(window.seconds for window in self.windows)
 
     def _no_longer_gains(self, timed: list[Window]) -> bool:
         rates = [window.images_per_second for window in timed if window.status == "ok"]

@@ -9,12 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trilemma.timing.compilation import compilations
 from trilemma.timing.cuda import DeviceStopwatch, device_state
 
 if TYPE_CHECKING:
     import torch
 
 WARMUP = "warmup"  # the scenario of calls at the measured shape before the clock starts
+END_TO_END = "e2e"
+"""The stage that is a whole call."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +27,7 @@ class Call:
     Attributes:
         scenario: "load", "first_call", "warmup", "offline", "single_stream" or "reference_decoder".
         stage: "load"; "e2e", from the prompts to the images on the host; or a stage of such a call (trilemma.stages).
+        compiled: whether torch compiled anything in it: what that took is none of the model's speed.
         peak_rss_bytes: the most memory that the process ever held, runtime included.
         device_ns: from the first to the last of the call's work on a CUDA device's own clock.
         allocated_bytes, reserved_bytes: the most that torch had allocated on a CUDA device, and the most that it had
@@ -34,11 +38,12 @@ class Call:
     """
 
     scenario: str
-    stage: str = "e2e"
+    stage: str = END_TO_END
     batch_size: int
     call: int
     n_images: int
     warmup: bool = False
+    compiled: bool = False
     wall_ns: int | None = None
     device_ns: int | None = None
     peak_rss_bytes: int | None = None
@@ -60,9 +65,14 @@ def timed_call(
     size: int,
     number: int,
     state: Callable[[torch.device], dict[str, Any]] = device_state,
+    graphs: Callable[[], int] = compilations,
 ) -> Call:
-    """Runs ``work`` once, end to end, and returns its row; ``state`` fills the columns of a CUDA device."""
-    stopwatch = DeviceStopwatch(device)
+    """Runs ``work`` once, end to end, and returns its row.
+
+    Args:
+        state: fills the columns of a CUDA device. graphs: how many have been compiled so far.
+    """
+    stopwatch, before = DeviceStopwatch(device), graphs()
     synchronize(device)
     start = time.perf_counter_ns()
     stopwatch.start()
@@ -76,6 +86,7 @@ def timed_call(
         call=number,
         n_images=size,
         warmup=scenario == WARMUP,
+        compiled=graphs() > before,
         wall_ns=wall,
         device_ns=stopwatch.elapsed_ns(),
         peak_rss_bytes=peak_rss_bytes(),

@@ -14,6 +14,8 @@ from trilemma.timing.nvml import Nvml
 
 LEAST_SECONDS = 10.0
 METHOD = "nvml_total_energy"
+WARMUP_CALLS = 2
+"""Before the window: at a batch size that was left since, graphs are recorded anew, and memory is taken anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +30,26 @@ class Energy:
     method: str = METHOD
 
 
-def measure_energy(call: Callable[[], object], size: int, gpu: Nvml | None) -> Energy:
-    """Repeats a synchronised call of ``size`` images for ten seconds, and returns what the GPU used for one image."""
-    reason = _obstacle(gpu)
+def measure_energy(call: Callable[[], object], size: int, gpu: Nvml | None, unseen: str | None) -> Energy:
+    """Repeats a synchronised call of ``size`` images for ten seconds, and returns what the GPU used for one image.
+
+    Whatever ``call`` raises is a reason, not an error: what was timed before stays.
+
+    Args:
+        unseen: why there is no ``gpu`` to be asked.
+    """
+    reason = _obstacle(gpu, unseen)
     if reason is not None or gpu is None:
         return Energy(joules_per_image=None, reason=reason, batch_size=size)
+    try:
+        return _measured(call, size, gpu)
+    except Exception as error:
+        return Energy(joules_per_image=None, reason=f"{type(error).__name__}: {error}", batch_size=size)
+
+
+def _measured(call: Callable[[], object], size: int, gpu: Nvml) -> Energy:
+    for _ in range(WARMUP_CALLS):
+        call()
     before, start, images = gpu.energy_mj(), time.perf_counter(), 0
     while (seconds := time.perf_counter() - start) < LEAST_SECONDS:
         call()
@@ -48,9 +65,9 @@ def measure_energy(call: Callable[[], object], size: int, gpu: Nvml | None) -> E
     )
 
 
-def _obstacle(gpu: Nvml | None) -> str | None:
+def _obstacle(gpu: Nvml | None, unseen: str | None) -> str | None:
     if gpu is None:
-        return "no energy counter: that needs an NVIDIA GPU and the package nvidia-ml-py"
+        return f"no energy counter: {unseen}"
     if gpu.is_divided():
         return "the GPU is divided into instances (MIG), whose energy is not told apart"
     return None if gpu.energy_mj() is not None else "this GPU has no energy counter"

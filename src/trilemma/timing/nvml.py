@@ -60,22 +60,22 @@ class Nvml:
         return None
 
 
-def find_nvml(uuid: str | None) -> Nvml | None:
-    """Returns the GPU of this UUID; None without one, without the package or without its driver.
+def find_nvml(uuid: str | None) -> tuple[Nvml | None, str | None]:
+    """Returns the GPU of this UUID, or None and why nobody tells anything of it.
 
     By UUID, because NVML numbers GPUs without regard to CUDA_VISIBLE_DEVICES.
     """
     if uuid is None:
-        return None
+        return None, "the device is no NVIDIA GPU"
     try:
         library = importlib.import_module("pynvml")
     except ModuleNotFoundError:
-        return None
+        return None, "the package nvidia-ml-py is not installed"
     try:
         library.nvmlInit()
-        return Nvml(library, library.nvmlDeviceGetHandleByUUID(uuid))
-    except library.NVMLError:
-        return None
+        return Nvml(library, library.nvmlDeviceGetHandleByUUID(uuid)), None
+    except library.NVMLError as error:
+        return None, f"NVML does not find the GPU {uuid}: {error}"
 
 
 def slowdowns(reasons: int | None) -> list[str]:

@@ -43,17 +43,21 @@ def peaks() -> dict[str, Peak]:
     return {device: peak for peak in read(FILE, _Table).peaks for device in peak.devices}
 
 
-def arithmetic(precision: Precision, flags: Mapping[str, Any], operations: Mapping[str, int]) -> str:
+def arithmetic(precision: Precision, flags: Mapping[str, Any], operations: Mapping[str, int], device: str) -> str:
     """Returns in what a model's products run: "fp32", "tf32", "bf16" or "fp16".
 
     Args:
         flags: a worker's switches, as the record has them. operations: how much of each kind was counted.
+        device: one of the table without TF32 multiplies float32 as it is, whatever the switches say.
 
     Raises:
         UserError: products run in one arithmetic and convolutions in another, so that no one peak is theirs.
     """
     if precision != "fp32":
         return precision
+    found = peaks().get(device)
+    if found is not None and found.tf32 is None:
+        return "fp32"
     convolved = {name for name in operations if "conv" in name}
     kinds = {"convolutions": bool(convolved), "products": bool(operations.keys() - convolved)}
     used = {kind: "tf32" if flags[SWITCHES[kind]] == "tf32" else "fp32" for kind, there in kinds.items() if there}

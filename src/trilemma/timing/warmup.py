@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trilemma.timing.clock import Call
 
 
 @dataclass(frozen=True, kw_only=True)
 class WarmupRule:
-    """When a shape counts as warm.
+    """When a shape counts as warm. Calls in which torch compiled count for nothing: it begins after the last of them.
 
     Attributes:
-        least_calls, least_seconds: both are reached in any case: the first call may compile, and clocks rise slowly.
+        least_calls, least_seconds: both are reached in any case: clocks rise slowly.
         last, within: so many blocks agree, the slowest being slower than the fastest by this share at most.
         block_seconds: a block is one call, or as many in a row as take so long: one call of a millisecond tells of the
             system's scheduler, not of the model.
         most_calls, most_seconds: the cap; what has not converged by then never will.
+        most_compiled: nor will what compiles in more calls than that.
     """
 
     least_calls: int = 2
@@ -27,14 +28,11 @@ class WarmupRule:
     block_seconds: float = 0.02
     most_calls: int = 5_000
     most_seconds: float = 30.0
+    most_compiled: int = 5
 
-    def may_stop(self, seconds: Sequence[float]) -> bool:
-        """Whether the calls so far are enough to be looked at."""
-        return len(seconds) >= self.least_calls and (sum(seconds) >= self.least_seconds or self.must_stop(seconds))
-
-    def must_stop(self, seconds: Sequence[float]) -> bool:
-        """Whether the cap is reached."""
-        return len(seconds) >= self.most_calls or sum(seconds) >= self.most_seconds
+    def capped(self, seconds: float) -> WarmupRule:
+        """Returns the rule of a warm-up that takes so many seconds at most, compilation apart."""
+        return replace(self, most_seconds=min(self.most_seconds, seconds))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +44,8 @@ class Warmup:
 
     @property
     def seconds(self) -> float:
-        """What they took together."""
-        return sum(_seconds(self.calls))
+        """What they took together, compilation included."""
+        return sum(map(_seconds, self.calls))
 
 
 def warm_up(call: Callable[[int], Call], rule: WarmupRule) -> Warmup:
@@ -57,16 +55,23 @@ def warm_up(call: Callable[[int], Call], rule: WarmupRule) -> Warmup:
     twenty seconds, a third call would tell nothing new.
     """
     calls: list[Call] = []
-    seconds: list[float] = []
-    while True:
+    seconds: list[float] = []  # of the calls since the last that compiled
+    waited, compiled = 0.0, 0
+    while compiled <= rule.most_compiled:
         calls.append(call(len(calls)))
-        seconds += _seconds(calls[-1:])
-        if not rule.may_stop(seconds):
+        if calls[-1].compiled:
+            compiled, seconds = compiled + 1, []
             continue
-        means, capped = last_blocks(seconds, rule.last, rule.block_seconds), rule.must_stop(seconds)
-        converged = agree(means, rule.within) and (capped or len(means) == rule.last)
-        if converged or capped:
+        seconds.append(_seconds(calls[-1]))
+        waited += seconds[-1]
+        at_cap = len(calls) >= rule.most_calls or waited >= rule.most_seconds
+        if len(seconds) < rule.least_calls or not (at_cap or sum(seconds) >= rule.least_seconds):
+            continue
+        means = last_blocks(seconds, rule.last, rule.block_seconds)
+        converged = agree(means, rule.within) and (at_cap or len(means) == rule.last)
+        if converged or at_cap:
             return Warmup(calls=tuple(calls), converged=converged)
+    return Warmup(calls=tuple(calls), converged=False)
 
 
 def last_blocks(seconds: Sequence[float], count: int, least: float) -> list[float]:
@@ -88,5 +93,5 @@ def agree(means: Sequence[float], within: float) -> bool:
     return len(means) > 1 and max(means) <= min(means) * (1 + within)
 
 
-def _seconds(calls: Sequence[Call]) -> list[float]:
-    return [(call.wall_ns or 0) / 1e9 for call in calls]
+def _seconds(call: Call) -> float:
+    return (call.wall_ns or 0) / 1e9

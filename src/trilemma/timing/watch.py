@@ -26,20 +26,20 @@ class Watch:
 
     def begin(self) -> None:
         """Starts a window."""
-        self.before, self.seen, self.looked_at = self.compiled(), 0, -LEAST_SECONDS
+        self.before, self.looked_at = self.compiled(), -LEAST_SECONDS
+        self.seen: int | None = None
         self.look()
 
     def look(self) -> None:
         """Looks at the GPU, unless it did so a moment ago."""
         now = time.perf_counter()
-        if self.gpu is not None and now - self.looked_at >= LEAST_SECONDS:
-            self.seen |= self.gpu.reasons() or 0
+        if now - self.looked_at >= LEAST_SECONDS:
+            self._ask()
             self.looked_at = now
 
     def objection(self) -> str | None:
         """Returns why nothing that was timed in this window counts; None where nothing speaks against it."""
-        if self.gpu is not None:
-            self.seen |= self.gpu.reasons() or 0
+        self._ask()
         if (graphs := self.compiled() - self.before) > 0:
             return f"torch.compile ran inside the window: {graphs} more graph{'s' if graphs > 1 else ''}"
         if found := slowdowns(self.seen):
@@ -47,6 +47,11 @@ class Watch:
         return None
 
     @property
-    def power_capped(self) -> bool:
-        """Whether the GPU was at its power limit at any look."""
-        return bool(self.seen & POWER_CAP)
+    def power_capped(self) -> bool | None:
+        """Whether the GPU was at its power limit at any look; None where it never told, of slowdowns neither."""
+        return None if self.seen is None else bool(self.seen & POWER_CAP)
+
+    def _ask(self) -> None:
+        found = None if self.gpu is None else self.gpu.reasons()
+        if found is not None:
+            self.seen = (self.seen or 0) | found

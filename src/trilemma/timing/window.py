@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from trilemma.stages import listening
-from trilemma.timing.clock import WARMUP, Call, timed_call
+from trilemma.timing.clock import END_TO_END, WARMUP, Call, timed_call
 from trilemma.timing.cuda import SparingState, reset_allocated
 from trilemma.timing.memory import is_out_of_memory, release
 from trilemma.timing.stage_clock import StageClock
@@ -21,14 +21,17 @@ if TYPE_CHECKING:
 
 FEWEST_CALLS = 3
 """That are timed however long they take."""
-END_TO_END = "e2e"
 
 Status = Literal["ok", "void", "out_of_memory", "failed", "skipped"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class WindowRule:
-    """How long a window is: until both the least are reached, or else ``most_seconds`` and :data:`FEWEST_CALLS`."""
+    """How long a window is: until both the least are reached, or else ``most_seconds`` and :data:`FEWEST_CALLS`.
+
+    The most is what a user waits for, compilation apart: the warm-up is part of it, and so is a first attempt that was
+    void.
+    """
 
     least_calls: int
     least_seconds: float
@@ -41,6 +44,14 @@ class WindowRule:
             return True
         return calls >= MOST_CALLS or (calls >= FEWEST_CALLS and seconds >= self.most_seconds)
 
+    def capped(self, seconds: float) -> WindowRule:
+        """Returns the rule of a window that takes so many seconds at most."""
+        return replace(self, most_seconds=min(self.most_seconds, max(0.0, seconds)))
+
+    def after(self, rows: Sequence[Call]) -> WindowRule:
+        """Returns the rule for what these calls have left of the time."""
+        return self.capped(self.most_seconds - seconds_of(rows))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
@@ -48,7 +59,7 @@ class Window:
 
     Attributes:
         rows: every call, and every stage of the measured ones: warm-up, and an attempt that was void, included.
-        power_capped: whether the GPU was at its power limit.
+        power_capped: whether the GPU was at its power limit; None where nobody tells, of slowdowns neither.
     """
 
     scenario: str
@@ -58,13 +69,19 @@ class Window:
     warmup_calls: int = 0
     warmup_seconds: float = 0.0
     converged: bool | None = None
-    power_capped: bool = False
+    power_capped: bool | None = None
     rows: tuple[Call, ...] = ()
 
     @property
     def seconds(self) -> float:
-        """What all its calls took."""
-        return sum(row.wall_ns or 0 for row in self.rows if row.stage == END_TO_END) / 1e9
+        """What all its calls took, whether they count or not, but for those that compiled."""
+        return seconds_of(self.rows)
+
+    @property
+    def seconds_per_image(self) -> float:
+        """What these calls took for an image; 0 without any."""
+        images = sum(row.n_images for row in _uncompiled(self.rows))
+        return self.seconds / images if images else 0.0
 
     @property
     def images_per_second(self) -> float:
@@ -74,6 +91,11 @@ class Window:
         return sum(row.n_images for row in timed) / (nanoseconds / 1e9) if nanoseconds else 0.0
 
 
+def seconds_of(rows: Sequence[Call]) -> float:
+    """Returns what whole calls took together; those that compiled are left out, for they tell nothing of the next."""
+    return sum(row.wall_ns or 0 for row in _uncompiled(rows)) / 1e9
+
+
 def without_times(scenario: str, size: int, status: Status, reason: str, device: torch.device) -> Window:
     """Returns the window of a batch size that was not timed: one row, which says why."""
     row = Call(scenario=scenario, batch_size=size, call=0, n_images=0, device=device.type, status=status, reason=reason)
@@ -81,20 +103,32 @@ def without_times(scenario: str, size: int, status: Status, reason: str, device:
 
 
 class Timer:
-    """Times batches of one model in this process; no two calls get the same prompts and seeds."""
+    """Times batches of one model in this process; no two calls get the same prompts and seeds.
+
+    The peak of allocated memory is that since this batch size came up. What a CUDA graph computes in is its own, and
+    shows only while the graph is recorded: in a warm-up, or for batch 1 in the first call of the process.
+    """
 
     def __init__(self, batch: Batch, device: torch.device, watch: Watch) -> None:
         self.batch, self.device, self.watch = batch, device, watch
         self.stages, self.state = StageClock(device), SparingState()
-        self.calls = 0
+        self.calls = self.size = 0
 
     def call(self, scenario: str, size: int, number: int) -> list[Call]:
         """Times one call, end to end; its stages follow as rows of their own."""
-        self.calls += 1
-        offset = self.calls
-        work = partial(self.batch, size, offset)
+        if size != self.size:
+            reset_allocated(self.device)
+        self.calls, self.size = self.calls + 1, size
         with listening(self.stages):
-            whole = timed_call(work, self.device, scenario=scenario, size=size, number=number, state=self.state)
+            whole = timed_call(
+                partial(self.batch, size, self.calls),
+                self.device,
+                scenario=scenario,
+                size=size,
+                number=number,
+                state=self.state,
+                graphs=self.watch.compiled,
+            )
         return [whole, *[self._stage(whole, name, spent) for name, spent in self.stages.take().items()]]
 
     def window(self, scenario: str, size: int, rule: WindowRule) -> Window:
@@ -102,8 +136,17 @@ class Timer:
         first = self._attempt(scenario, size, rule)
         if first.status != "void":
             return first
-        again = self._attempt(scenario, size, rule)
+        again = self._attempt(scenario, size, rule.after(first.rows))
         return replace(again, rows=(*first.rows, *again.rows))
+
+    def did_not_fit(self, scenario: str, size: int, reason: str) -> Window:
+        """Returns the window of a batch that did not fit, once what is left of it is gone.
+
+        Its error must be forgotten by now.
+        """
+        self.stages.clear()
+        release(self.device)
+        return without_times(scenario, size, "out_of_memory", reason, self.device)
 
     def _attempt(self, scenario: str, size: int, rule: WindowRule) -> Window:
         try:
@@ -112,15 +155,12 @@ class Timer:
             if not is_out_of_memory(error):
                 raise
             reason = str(error).splitlines()[0]
-        self.stages.clear()
-        release(self.device)
-        return without_times(scenario, size, "out_of_memory", reason, self.device)
+        return self.did_not_fit(scenario, size, reason)
 
     def _timed(self, scenario: str, size: int, rule: WindowRule) -> Window:
-        warm = warm_up(lambda number: self.call(WARMUP, size, number)[0], rule.warmup)
-        reset_allocated(self.device)
+        warm = warm_up(lambda number: self.call(WARMUP, size, number)[0], rule.warmup.capped(rule.most_seconds))
         self.watch.begin()
-        rows = self._measured(lambda number: self.call(scenario, size, number), rule)
+        rows = self._measured(lambda number: self.call(scenario, size, number), rule.after(warm.calls))
         objection = self.watch.objection()
         if objection is not None:
             rows = [replace(row, status="void", reason=objection) for row in rows]
@@ -160,3 +200,7 @@ class Timer:
             device_ns=nanoseconds if on_device else None,
             device=whole.device,
         )
+
+
+def _uncompiled(rows: Sequence[Call]) -> list[Call]:
+    return [row for row in rows if row.stage == END_TO_END and not row.compiled]

@@ -14,6 +14,22 @@ from torch.nn import functional as F
 Modulation = tuple[Tensor, ...]
 
 
+def attend_plainly(q_BHLc: Tensor, k_BHTc: Tensor, v_BHTc: Tensor, mask: Tensor | None) -> Tensor:
+    """Returns softmax(q kᵀ + mask) v, written out.
+
+    At these sizes torch's fused kernel for CPUs is several times slower than two products.
+    """
+    scores = q_BHLc @ k_BHTc.transpose(-1, -2)
+    y_BHLc: Tensor = (scores if mask is None else scores + mask).softmax(-1).to(v_BHTc.dtype) @ v_BHTc
+    return y_BHLc
+
+
+def attend_fused(q_BHLc: Tensor, k_BHTc: Tensor, v_BHTc: Tensor, mask: Tensor | None) -> Tensor:
+    """Returns the same by torch's fused kernel, which never holds the scores of all heads in a GPU's memory."""
+    y_BHLc: Tensor = F.scaled_dot_product_attention(q_BHLc, k_BHTc, v_BHTc, attn_mask=mask, scale=1.0)
+    return y_BHLc
+
+
 class Attention(nn.Module):
     """Self-attention on l2-normalised queries and keys with a learned scale per head."""
 
@@ -44,9 +60,8 @@ class Attention(nn.Module):
             past_2BHTc[0, :, :, -length:] = k_BHLc
             past_2BHTc[1, :, :, -length:] = v_BHLc
             k_BHLc, v_BHLc = past_2BHTc.unbind(0)
-        # Written out: at these sizes the fused kernel for CPUs is several times slower than two products.
-        scores = q_BHLc @ k_BHLc.transpose(-1, -2)
-        y = (scores if mask is None else scores + mask).softmax(-1).to(v_BHLc.dtype) @ v_BHLc
+        attend = attend_fused if x_BLC.is_cuda else attend_plainly
+        y = attend(q_BHLc, k_BHLc, v_BHLc, mask)
         projected: Tensor = self.proj(y.transpose(1, 2).flatten(2))
         return projected
 
