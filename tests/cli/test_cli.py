@@ -122,6 +122,8 @@ def test_bench_works_from_a_checkout() -> None:
         (("train", "scenes-readr"), 'error: "scenes-readr" has no training recipe. Did you mean "scenes-reader"?'),
         (("show", "20270101"), 'error: there is no run "20270101"'),
         (("report", "nothing"), 'error: there is no run "nothing"'),
+        (("report", "latest", "nothing"), 'error: there is no run "nothing"'),
+        (("report", "20260101", "20260102", "latest"), "error: RUN: takes one run, or two to compare; these are 3."),
         (("compare", "latest", "nothing"), 'error: there is no run "nothing"'),
     ],
 )
@@ -188,6 +190,27 @@ def test_compare(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (gan["difference"], gan["pairing"], gan["verdict"]) == (0.5, "unpaired", "INCONCLUSIVE")
     assert gan["se"] == pytest.approx(0.3 * 2**0.5)
     assert var["verdict"] == "MISSING" and "it fell over" in var["message"]
+
+
+def test_report_of_two_runs_is_their_comparison(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = root / "results" / "runs"
+    page = runs / "20260102-000000-bbbbbbbb" / "compare-20260101-000000-aaaaaaaa.html"
+    folder = str(runs / "20260101-000000-aaaaaaaa")
+    assert main(["report", folder, "latest", "--root", str(root), "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"report": str(page)} and str(page) in printed.err
+    assert "INCONCLUSIVE" in page.read_text() and page.with_suffix(".md").is_file()
+    assert {row["verdict"] for row in json.loads(page.with_suffix(".json").read_text())["series"]} == {
+        "INCONCLUSIVE",
+        "MISSING",
+    }
+
+
+def test_report_of_one_run_stays_what_it_was(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "20260101", "--root", str(root)]) == 0
+    folder = root / "results" / "runs" / "20260101-000000-aaaaaaaa"
+    assert str(folder / "report.html") in capsys.readouterr().err
+    assert not list(folder.glob("compare-*"))
 
 
 def test_comparing_what_cannot_be_compared_is_exit_code_3(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

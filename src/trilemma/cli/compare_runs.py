@@ -15,23 +15,19 @@ def compare_runs(run_a: str, run_b: str, out: Path | None, root: Path | None, *,
     """Prints the verdicts; raises typer.Exit(3) where nothing at all could be compared."""
     from trilemma.cli.verdict_table import verdict_table
     from trilemma.report.verdicts import as_rows
-    from trilemma.store.digests import verify
-    from trilemma.store.run import Run, find_run
-    from trilemma.tracking.gate import facts, rules_for
-    from trilemma.tracking.judge import judge
+    from trilemma.store.run import find_run
+    from trilemma.tracking.two_runs import compare_two
     from trilemma.workspace import find_workspace
 
     runs = runs_folder(root, out)
-    a, b = (Run(find_run(name, runs)) for name in (run_a, run_b))
-    for run in (a, b):
-        verify(run, whole=False)
-    series = judge([a], [b], rules_for(b, find_workspace(root)))
+    found = compare_two(find_run(run_a, runs), find_run(run_b, runs), find_workspace(root))
     if json:
-        print_json(as_rows(series))
+        print_json(as_rows(found.series))
     else:
         console = people()
-        console.print(verdict_table(series, f"{b.record.run_id} (candidate) against {a.record.run_id} (baseline)"))
-        for model, fields in facts(a, b, [name for name in b.models if name in a.models]).items():
+        title = f"{found.b.record.run_id} (candidate) against {found.a.record.run_id} (baseline)"
+        console.print(verdict_table(found.series, title))
+        for model, fields in found.facts.items():
             console.print(f"{model}: {'; '.join(fields)}", markup=False)
-    if not any(one.difference is not None or one.verdict == "EXACT_SAME" for one in series):
+    if not found.compared:
         raise typer.Exit(UNDECIDED_EXIT)

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from trilemma.cli.options import Json, Out, Root, people, print_json, runs_folder
-from trilemma.cli.report import RunName
+
+RunName = Annotated[str, typer.Argument(metavar="RUN", help='A run\'s id, its folder, or "latest".')]
 
 
 def show(

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trilemma.workspace import Workspace
+
+# matplotlib and seaborn are loaded only once there is something to draw.
 
 
 def write_report(run_folder: Path) -> Path:
@@ -13,7 +19,17 @@ def write_report(run_folder: Path) -> Path:
     Raises:
         UserError: the folder holds no readable ``run.json``.
     """
-    # matplotlib and seaborn are loaded only once there is something to draw.
     from trilemma.report.write import write
 
     return write(run_folder)
+
+
+def write_comparison(a: Path, b: Path, workspace: Workspace) -> Path:
+    """Writes ``compare-A.html``, ``.md`` and ``.json`` into the folder of run ``b`` and returns the path of the page.
+
+    Raises:
+        UserError: a record is damaged, or has no numbers yet.
+    """
+    from trilemma.report.comparison.write import write
+
+    return write(a, b, workspace)

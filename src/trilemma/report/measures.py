@@ -24,7 +24,7 @@ SPEED = (
     "flops_per_image",
 )  # fmt: skip
 _SCORES = {name: axis for axis, name in AXES.items()}
-_SCORE_LABELS = {
+SCORE_LABELS = {
     "score_quality": "Quality score",
     "score_diversity": "Diversity score",
     "score_speed": "Speed score",
@@ -84,7 +84,7 @@ def _measure(axis: str, key: tuple[str, str, str], rows: dict[str, MetricRow], *
     first = next(iter(rows.values()))
     values = [row.value for row in rows.values() if row.value is not None]
     bounds = [bound for row in rows.values() if row.ci for bound in row.ci]
-    title = _SCORE_LABELS.get(metric) or describe(metric).title
+    title = SCORE_LABELS.get(metric) or describe(metric).title
     detail = ", ".join(part for part in (images.replace("_", " ") if several else "", variant) if part)
     return Measure(
         axis=axis,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from trilemma.report.markdown import escape, grid
-from trilemma.report.numbers import quantity, with_error
+from trilemma.report.numbers import interval, quantity, with_error
 from trilemma.tracking.judged import FAILING, PASSING, Judged, failures_first
 
 if TYPE_CHECKING:
@@ -23,6 +23,18 @@ def cells(one: Judged) -> tuple[str, ...]:
     before, after = (MISSING if value is None else quantity(value, None, one.unit) for value in values)
     verdict = one.verdict if one.gated else f"({one.verdict})"
     return verdict, one.name, before, after, _difference(one), _margin(one), one.message
+
+
+def bounds_text(one: Judged) -> str:
+    """Returns the one-sided bounds of the difference that the verdict is made of, as ``low to high``."""
+    low, high = one.decision.lower, one.decision.upper
+    if low is None or high is None:
+        return MISSING
+    if one.worse != one.difference:  # bounds are of what is worse, the difference is candidate − baseline
+        low, high = -high, -low
+    if not one.log:
+        return interval(low, high, one.se, one.unit)
+    return f"{interval(100 * math.expm1(low), 100 * math.expm1(high), _percent(one.se))} %"
 
 
 def markdown(outcome: Outcome, *, strict: bool) -> str:
@@ -80,8 +92,11 @@ def _difference(one: Judged) -> str:
         return MISSING
     if not one.log:
         return with_error(one.difference, one.se)
-    percent = 100 * math.expm1(one.difference)
-    return f"{with_error(percent, None if one.se is None else 100 * one.se)} %"
+    return f"{with_error(100 * math.expm1(one.difference), _percent(one.se))} %"
+
+
+def _percent(se: float | None) -> float | None:
+    return None if se is None else 100 * se
 
 
 def _margin(one: Judged) -> str:

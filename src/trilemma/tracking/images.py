@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -47,9 +48,8 @@ class Images:
         before, after = (_of_set(self._rows(run, model), set_name) for run in (self.baseline, self.candidate))
         if before is None or after is None:
             return None
-        both = before.merge(after, on=["set", "key"], how="outer", suffixes=("_a", "_b"))
-        same = (both["image_sha256_a"] == both["image_sha256_b"]) & both["image_sha256_a"].notna()
-        return Agreement(same=int(same.sum()), total=len(both))
+        both = matched(before, after)
+        return Agreement(same=int(alike(both).sum()), total=len(both))
 
     def obstacle(self, model: str) -> Obstacle | None:
         """Returns what is wrong with the sample rows of either run; None where they are whole, or are not kept."""
@@ -58,6 +58,16 @@ class Images:
             if found is not None:
                 return found
         return None
+
+
+def matched(before: pd.DataFrame, after: pd.DataFrame, by: Sequence[str] = ("set", "key")) -> pd.DataFrame:
+    """Returns the sample rows of either side beside those of the other, as columns with ``_a`` and ``_b``."""
+    return before.merge(after, on=list(by), how="outer", suffixes=("_a", "_b"))
+
+
+def alike(both: pd.DataFrame) -> pd.Series[bool]:
+    """Returns which rows of :func:`matched` are of an image that both sides have, the same byte by byte."""
+    return (both["image_sha256_a"] == both["image_sha256_b"]) & both["image_sha256_a"].notna()
 
 
 def _rows(run: Run, model: str) -> pd.DataFrame | None:
