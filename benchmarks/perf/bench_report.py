@@ -20,11 +20,14 @@ import pytest
 from synthetic_gallery import write_synthetic
 
 from trilemma.report import tables, write_report
+from trilemma.report.document import document
 from trilemma.report.drawing import png, svg
 from trilemma.report.figures import sweep_figure, trilemma_figure
 from trilemma.report.markdown import markdown
 from trilemma.report.page import html
 from trilemma.report.record import Run, load
+from trilemma.report.timed_calls import calls, windows
+from trilemma.report.timed_calls_figure import call_figures
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 REFERENCE = min(CHECKOUT.glob("results/reference/*/run.json")).parent
@@ -37,6 +40,8 @@ PARTS: dict[str, Callable[[Run], object]] = {
     "trilemma figure, svg": lambda run: svg(trilemma_figure(tables.scores(run))),
     "trilemma figure, png": lambda run: png(trilemma_figure(tables.scores(run))),
     "sweep figure, svg": lambda run: svg(sweep_figure(tables.sweep(run))),
+    "timed calls, svg": lambda run: [svg(one) for one in call_figures(calls(run), windows(run, calls(run)))],
+    "json": document,
 }
 
 

@@ -9,8 +9,7 @@ import pytest
 import vl_convert
 
 from trilemma.report import charts, inline, tables
-from trilemma.report.figure_style import GREY, PALETTE
-from trilemma.report.figures import MARKERS
+from trilemma.report.figure_style import GREY, MARKERS, PALETTE
 from trilemma.report.measures import measures
 from trilemma.report.names import brief, label
 from trilemma.report.order_figure import order_figure

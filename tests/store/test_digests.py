@@ -31,7 +31,7 @@ def test_the_digests_are_of_all_that_numbers_stand_in(path: Path) -> None:
 
 
 def test_reports_and_tables_may_be_written_anew(path: Path) -> None:
-    for name in ("report.html", "report.md", "table.csv", "events.jsonl"):
+    for name in ("report.html", "report.md", "report.json", "table.csv", "events.jsonl"):
         (path / name).write_text("new")
     (path / "figures").mkdir()
     (path / "figures" / "speed.svg").write_text("<svg/>")

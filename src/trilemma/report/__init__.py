@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def write_report(run_folder: Path) -> Path:
-    """Writes ``report.html``, ``report.md`` and ``figures/`` into a run folder and returns the path of the page.
+    """Writes ``report.html``, ``report.md``, ``report.json`` and ``figures/`` into a run folder; returns the page.
 
     A run that is unfinished, cancelled or partly failed is reported too, and stamped as such.
 

@@ -20,8 +20,9 @@ def sentence(one: Comparison) -> str:
     own, other = (quantity(number, None, metric.unit) for number in (found.value, found.other))
     unit = f" {metric.unit}" if metric.unit else ""
     effect, interval = _ratio(found) if found.log else _difference(found)
-    how = "counted" if found.exact else f"{interval}; paired" if found.paired else interval
-    compared = f"{effect} the {other} of {_others(one)} ({how})"
+    how = ["counted"] if found.exact else [*filter(None, [interval]), *(["paired"] if found.paired else [])]
+    bracket = f" ({'; '.join(how)})" if how else ""
+    compared = f"{effect} the {other} of {_others(one)}{bracket}"
     return f"{metric.title} of {one.model}: {own}{unit}, {'; '.join([compared, *_added(one)])}."
 
 
@@ -42,20 +43,25 @@ def _others(one: Comparison) -> str:
 
 def _ratio(found: Contrast) -> tuple[str, str]:
     assert found.effect.value is not None
-    ratio, interval = math.exp(found.effect.value), found.effect.interval()
+    ratio = math.exp(found.effect.value)
     error = None if found.effect.se is None else ratio * found.effect.se
-    ends = [at_error(math.exp(end), error) for end in interval] if interval is not None else []
+    ends = [at_error(math.exp(end), error) for end in _interval(found)]
     return f"{at_error(ratio, error)} times", " to ".join(ends)
 
 
 def _difference(found: Contrast) -> tuple[str, str]:
-    effect, interval = found.effect, found.effect.interval()
-    assert effect.value is not None and interval is not None
-    low, high = interval
+    effect, interval = found.effect, _interval(found)
+    assert effect.value is not None
     size = f"{at_error(abs(effect.value), effect.se)} {_way(effect.value)} than"
-    if low < 0 < high:
+    if interval and interval[0] < 0 < interval[-1]:
         return size, " to ".join(f"{at_error(abs(end), effect.se)} {_way(end)}" for end in interval)
     return size, " to ".join(at_error(end, effect.se) for end in sorted(map(abs, interval)))
+
+
+def _interval(found: Contrast) -> tuple[float, ...]:
+    """Returns both ends, or nothing where the error is unknown."""
+    ends = found.effect.interval() or ()
+    return ends if all(map(math.isfinite, ends)) else ()
 
 
 def _way(number: float) -> str:

@@ -10,17 +10,21 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator, NullLocator
 
-from trilemma.report.figure_style import GREY, INK, MARKERS, PALETTE, WIDTH, bare
+from trilemma.report.figure_style import INK, WIDTH, bare, look
 from trilemma.report.labels import Label, place
 from trilemma.report.names import label
+from trilemma.report.room import legend_size
+from trilemma.report.timed_calls import DECODER
+from trilemma.statistics.frontier import non_dominated
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-CONTROL_MARKER = "o"
 PAIRS = (("quality", "diversity"), ("quality", "speed"), ("diversity", "speed"))
 _RANGE = (-0.5, 10.5)
+_CROWD = 12
+"""From so many points on not all of them can be named."""
 _LINE = 0.29  # inches: the height of one model's line
 
 
@@ -54,10 +58,12 @@ def sweep_figure(table: pd.DataFrame) -> Figure:
     Returns:
         Medians with bars from the 25th to the 75th percentile of the calls; the reference decoder is a dashed line.
     """
-    figure = Figure(figsize=(WIDTH, 4.4))
-    axes = figure.add_axes((0.075, 0.13, 0.74, 0.81))
     contestants = table[~table["reference"].astype(bool)]
     models = _models(contestants)
+    width, height = legend_size([*(style["name"] for style in models.values()), DECODER])
+    figure = Figure(figsize=(WIDTH, max(4.4, height)))
+    inches = figure.get_figheight()
+    axes = figure.add_axes((0.075, 0.57 / inches, 0.91 - width / WIDTH, 1 - 0.83 / inches))
     for model, style in models.items():
         _line(axes, contestants[contestants["model"] == model], style)
     _reference(axes, table[table["reference"].astype(bool)])
@@ -68,18 +74,11 @@ def sweep_figure(table: pd.DataFrame) -> Figure:
 
 
 def _models(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Returns each model's style; its place gives colour and marker, so that all figures of a run agree."""
-    styles: dict[str, dict[str, Any]] = {}
-    for row in table.drop_duplicates("model").to_dict("records"):
-        control, place, name = bool(row["control"]), int(row["place"]), label(str(row["model"]))
-        styles[str(row["model"])] = {
-            "control": control,
-            "name": f"{name} (control)" if control else name,
-            "color": GREY if control else PALETTE[place % len(PALETTE)],
-            "marker": CONTROL_MARKER if control else MARKERS[place % len(MARKERS)],
-            "size": 4.5 if control else 6.5,
-        }
-    return styles
+    """Returns each model's style, in the order of the table."""
+    return {
+        str(row["model"]): look(str(row["model"]), place=int(row["place"]), control=bool(row["control"]))
+        for row in table.drop_duplicates("model").to_dict("records")
+    }
 
 
 def _rows(figure: Figure, models: dict[str, dict[str, Any]], *, top: float, height: float) -> dict[str, float]:
@@ -127,7 +126,7 @@ def _scatter(
     axes: Axes, table: pd.DataFrame, models: dict[str, dict[str, Any]], horizontal: str, vertical: str
 ) -> None:
     axes.set(xlim=_RANGE, ylim=_RANGE, xlabel=f"{horizontal} →", ylabel=f"{vertical} →")
-    labels = []
+    labels, controls = [], 0
     # The controls are drawn first, so that they lie under the models.
     for model, style in sorted(models.items(), key=lambda item: not item[1]["control"]):
         x, y = _one(table, model, horizontal), _one(table, model, vertical)
@@ -137,12 +136,24 @@ def _scatter(
                 markersize=style["size"], markeredgewidth=0, elinewidth=1.1, capsize=2,
             )  # fmt: skip
             labels.append(Label(text=label(model), x=x["score"], y=y["score"], color=style["color"]))
+            controls += style["control"]
     if not labels:
         axes.text(5, 5, "no model has both scores", ha="center", fontsize=8.5, style="italic", color=INK, alpha=0.7)
     _scale(axes.xaxis)
     _scale(axes.yaxis)
     bare(axes)
-    place(axes, labels[::-1])
+    points = [(one.x, one.y) for one in labels]
+    if len(labels) > _CROWD:
+        labels = _best(labels[controls:])
+        axes.set_title("named: beaten by none in both", loc="right", fontsize=8, color=INK, alpha=0.8)
+    named = {(one.x, one.y) for one in labels}
+    place(axes, labels[::-1], [point for point in points if point not in named])
+
+
+def _best(labels: list[Label]) -> list[Label]:
+    """Returns those of points that no other beats in both coordinates."""
+    best = non_dominated(np.array([(one.x, one.y) for one in labels]).reshape(-1, 2))
+    return [one for one, kept in zip(labels, best, strict=True) if kept]
 
 
 def _one(table: pd.DataFrame, model: str, axis: str) -> dict[str, Any]:
@@ -161,7 +172,7 @@ def _line(axes: Axes, rows: pd.DataFrame, style: dict[str, Any]) -> None:
     sns.lineplot(
         rows, x="batch_size", y="images_per_second", estimator="median", errorbar=("pi", 50), err_style="bars",
         ax=axes, color=style["color"], marker=style["marker"], markersize=style["size"], markeredgewidth=0,
-        linewidth=1.0 if style["control"] else 1.8, label=style["name"],
+        linewidth=1.0 if style["control"] else 1.8, linestyle=style["line"], label=style["name"],
     )  # fmt: skip
 
 
@@ -170,7 +181,7 @@ def _reference(axes: Axes, rows: pd.DataFrame) -> None:
         return
     sns.lineplot(
         rows, x="batch_size", y="images_per_second", estimator="median", errorbar=None,
-        ax=axes, color=INK, alpha=0.7, linestyle="--", linewidth=1.2, label="reference decoder",
+        ax=axes, color=INK, alpha=0.7, linestyle="--", linewidth=1.2, label=DECODER,
     )  # fmt: skip
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from trilemma.card import marked
 from trilemma.report import facts, frontier, gives_up, overhead, prose, real_size, tables
 from trilemma.report.claim_texts import AXES, SIGNS, AssertedText, ClaimText, claim_texts
-from trilemma.report.numbers import count
+from trilemma.report.markdown_costs import coverage_blocks, name, timing_blocks
+from trilemma.report.markdown_text import escape, grid
 from trilemma.report.tables import SCORE_TITLES
 
 if TYPE_CHECKING:
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from trilemma.report.record import Run
     from trilemma.store.frontier import Frontier
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
+__all__ = ["escape", "grid", "markdown"]
 
 
 def markdown(run: Run) -> str:
@@ -31,28 +29,16 @@ def markdown(run: Run) -> str:
         *_claims(run),
         "## Measurements",
         *_measurements(tables.raw_table(run)),
+        *timing_blocks(run),
         *_real_size(run),
         *_overhead(run),
-        "## Coverage of the run",
-        _coverage(run),
+        *coverage_blocks(run),
         "## Failures",
         *_failures(run),
         "## Environment",
         grid(["", ""], facts.environment(run)),
     ]
     return "\n\n".join(blocks) + "\n"
-
-
-def escape(text: str) -> str:
-    """Returns text on one line, in which nothing is Markdown or HTML."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split())).replace("&", "&amp;")
-
-
-def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Returns a table of plain texts; the first column is left-aligned, the others right-aligned."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
-    body = [[escape(cell) for cell in row] for row in rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [*lines, *body])
 
 
 def _scored(run: Run) -> list[str]:
@@ -90,7 +76,7 @@ def _scores(run: Run, scores: pd.DataFrame) -> str:
     rows = []
     for model in run.models:
         found = {row["axis"]: row for row in scores[scores["model"] == model].to_dict("records")}
-        rows.append([_name(run, model), *(tables.score_text(found[axis]) for axis in SCORE_TITLES)])
+        rows.append([name(run, model), *(tables.score_text(found[axis]) for axis in SCORE_TITLES)])
     return grid(["Model", *SCORE_TITLES.values()], rows)
 
 
@@ -168,7 +154,7 @@ def _real_size(run: Run) -> list[str]:
     blocks = ["## At real size", f"**{found.statement}** {real_size.CAPTION}"]
     for group in found.groups:
         figure = [f"![{found.statement}](figures/real-size-{group.name}.svg)"] if group.is_drawn else []
-        rows = [[_name(run, match.model), match.row.model, *match.cells] for match in group.matches]
+        rows = [[name(run, match.model), match.row.model, *match.cells] for match in group.matches]
         notes = "\n".join(f"- {escape(note)}" for note in group.notes)
         header = ["Model", "Published as", *real_size.COLUMNS]
         blocks += [f"### {escape(group.title)}", *figure, grid(header, rows), notes]
@@ -180,24 +166,11 @@ def _overhead(run: Run) -> list[str]:
     lines = overhead.overheads(run)
     if not lines:
         return []
-    rows = [[_name(run, line.model), *line.cells] for line in lines]
+    rows = [[name(run, line.model), *line.cells] for line in lines]
     reasons = "\n".join(f"- {escape(line.model)}: {escape(line.reason)}" for line in lines if line.reason)
     table = grid(["Model", *overhead.COLUMNS], rows)
     blocks = ["## Overhead of the suite", overhead.CAPTION, table, reasons, overhead.closing(run)]
     return [block for block in blocks if block]
-
-
-def _coverage(run: Run) -> str:
-    names = ("planned", "done", "failed")
-    rows = [
-        [
-            _name(run, row["model"]),
-            *("unknown" if row[name] is None else count(row[name]) for name in names),
-            row["state"],
-        ]
-        for row in tables.coverage(run)
-    ]
-    return grid(["Model", "Planned", "Done", "Failed", "State"], rows)
 
 
 def _failures(run: Run) -> list[str]:
@@ -205,7 +178,3 @@ def _failures(run: Run) -> list[str]:
     omissions = [f"- {escape(model)}, {escape(what)}: {escape(why)}" for model, what, why in tables.omissions(run)]
     left_out = ["Left out:", "\n".join(omissions)] if omissions else []
     return ["\n".join(failures) or "None.", *left_out]
-
-
-def _name(run: Run, model: str) -> str:
-    return f"{model} (control)" if run.is_control(model) else marked(model, run.card(model))

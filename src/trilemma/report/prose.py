@@ -89,7 +89,8 @@ def stamps(run: Run) -> list[Stamp]:
         text = f"The run as a whole ended early: {run.record.error['message']}"
         found.append(Stamp(title="No numbers", text=text))
     if failed:
-        text = f"{', '.join(map(brief, failed))}: see the errors below. The other models are not affected."
+        others = " The other models are not affected." if len(failed) < len(run.models) else ""
+        text = f"{', '.join(map(brief, failed))}: see the errors below.{others}"
         found.append(Stamp(title=f"{some(len(failed), 'model')} failed", text=text))
     return found
 

@@ -45,6 +45,13 @@ class Run:
         return "sweep" in self.record.spec
 
     @property
+    def times_nothing(self) -> bool:
+        """Whether the protocol is known to ask for no timing."""
+        protocol = self.record.spec.get("protocol")
+        known = isinstance(protocol, dict) and "sets" in protocol
+        return known and not protocol.get("speed") and "speed" not in self.record.spec
+
+    @property
     def models(self) -> list[str]:
         """All models of the run, contestants first, then the controls."""
         return sorted(self.record.models, key=self.is_control)

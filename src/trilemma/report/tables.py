@@ -31,6 +31,7 @@ NOT_MEASURED = "not measured"
 OMITTED = ("skipped", "out_of_memory", "void")
 """The status of timings that are in no number."""
 NO_ROW = "the record holds no such measurement"
+NO_DEFAULT = "Of a sweep only default settings are shown here, and none was among those tried."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,7 @@ _SCORE_COLUMNS = (
 def _score(run: Run, model: str, axis: str) -> dict[str, Any]:
     row = run.find(model, AXES[axis])
     cell = cell_of(run, model, row)
+    cell = replace(cell, reason=_why_no_score(run, axis)) if cell.reason == NO_ROW else cell
     low, high = row.ci if row and row.ci else (None, None)
     return {
         "model": model,
@@ -108,6 +110,12 @@ def _score(run: Run, model: str, axis: str) -> dict[str, Any]:
         "status": "ok" if cell.measured else cell.text,
         "reason": cell.reason,
     }
+
+
+def _why_no_score(run: Run, axis: str) -> str:
+    if not run.rows:
+        return "no number was computed"
+    return "the protocol asks for no timing" if axis.startswith("speed") and run.times_nothing else NO_ROW
 
 
 def _float(value: float | None) -> float:
@@ -171,7 +179,7 @@ def _variant(row: MetricRow, *, reader: bool) -> str:
 
 def _table_row(run: Run, key: _RowKey, by_model: dict[str, MetricRow], notes: dict[str, int]) -> TableRow:
     first = next(iter(by_model.values()))
-    cells = [_noted(cell_of(run, model, by_model.get(model)), notes) for model in run.models]
+    cells = [noted(cell_of(run, model, by_model.get(model)), notes) for model in run.models]
     return TableRow(
         described=describe(key[0]),
         set=key[1],
@@ -183,7 +191,8 @@ def _table_row(run: Run, key: _RowKey, by_model: dict[str, MetricRow], notes: di
     )
 
 
-def _noted(cell: Cell, notes: dict[str, int]) -> Cell:
+def noted(cell: Cell, notes: dict[str, int]) -> Cell:
+    """Returns a cell that, without a number, has one in ``notes``, reason → number; a new reason gets the next."""
     return cell if cell.measured else replace(cell, note=notes.setdefault(cell.reason, len(notes) + 1))
 
 
@@ -199,15 +208,25 @@ def _span(numbers: Sequence[int]) -> str:
     return count(low) if low == high else f"{count(low)}–{count(high)}"
 
 
+def shown_models(run: Run) -> list[str]:
+    """Returns the models whose costs are drawn: all of them, but of a sweep's many settings the default ones."""
+    return [model for model in run.models if not (run.is_sweep and SEPARATOR in model)]
+
+
+def shown_timings(run: Run) -> pd.DataFrame:
+    """Returns the timings of :func:`shown_models`, and those that are of no model: of the reference decoder."""
+    hidden = set(run.models) - set(shown_models(run))
+    return run.timings[~run.timings["model"].isin(hidden)]
+
+
 def sweep(run: Run) -> pd.DataFrame:
     """Returns the batch sweep: one row per timed call, models in the order of the run; of settings the default ones.
 
     Columns: model, place, control, reference (whether it is the frozen decoder), batch_size, images_per_second.
     """
-    wanted = run.timings["scenario"].isin(["offline", "reference_decoder"]) & (run.timings["wall_ns"].fillna(0) > 0)
-    counted = (run.timings["status"] == "ok") & ~run.timings["stage"].isin(STAGES)
-    swept = run.timings["model"].astype(str).str.contains(SEPARATOR) & run.is_sweep
-    timed = run.timings[wanted & counted & ~swept]
+    shown = shown_timings(run)
+    wanted = shown["scenario"].isin(["offline", "reference_decoder"]) & (shown["wall_ns"].fillna(0) > 0)
+    timed = shown[wanted & (shown["status"] == "ok") & ~shown["stage"].isin(STAGES)]
     models = timed["model"].astype(str)
     frame = timed.assign(
         place=[run.place(model) for model in models],
@@ -231,42 +250,33 @@ def sweep_medians(frame: pd.DataFrame) -> pd.DataFrame:
     return medians.reindex(columns=sorted(medians.columns))
 
 
-def coverage(run: Run) -> list[dict[str, Any]]:
-    """Returns for every model its planned, done and failed images (None where unknown) and its state in words."""
-    return [_coverage(run, model) for model in run.models]
-
-
-def _coverage(run: Run, model: str) -> dict[str, Any]:
-    counts = run.record.counts.get(model, {})
-    planned, done, failed = (counts.get(name) for name in ("planned", "done", "failed"))
-    if run.error(model):
-        state = "failed"
-    elif run.record.models.get(model, {}).get("processes") == []:  # it is timed, not drawn, and was not yet
-        state = "not run"
-    elif planned is not None and done is not None and done + (failed or 0) >= planned:
-        state = "complete, with failed images" if failed else "complete"
-    else:
-        state = "unfinished" if done else "not run"
-    return {"model": model, "planned": planned, "done": done, "failed": failed, "state": state}
-
-
 def failures(run: Run) -> list[tuple[str, str, str]]:
     """Returns (model, what, error) of all that failed: workers, images, metrics, timings."""
     models = [(model, "the whole worker", error_text(error)) for model, error in run.record.errors.items()]
-    metrics = [(row.model, f"metric {row.metric}", str(row.reason)) for row in run.rows if row.status == "failed"]
+    metrics = [(row.model, f"metric {row.metric}", str(row.reason)) for row in _failed(run)]
     whole = [("run", "the whole run", error_text(run.record.error))] if run.record.error is not None else []
-    return [*whole, *models, *_failed_images(run.samples), *metrics, *_timings(run, status="failed")]
+    return [*whole, *models, *_images(run, filtered=False), *metrics, *_timings(run, status="failed")]
+
+
+def _failed(run: Run) -> list[MetricRow]:
+    """Returns the rows that failed by themselves, not with all of their model."""
+    return [row for row in run.rows if row.status == "failed" and row.model not in run.record.errors]
 
 
 def omissions(run: Run) -> list[tuple[str, str, str]]:
-    """Returns (model, what, reason) of every timing that was left out, did not fit, or does not count."""
+    """Returns (model, what, reason) of every image that was filtered, and every timing left out, too large or void."""
     found = [entry for status in OMITTED for entry in _timings(run, status=status)]
-    return list(dict.fromkeys(found))  # of a window that does not count, every call says so
+    return list(
+        dict.fromkeys([*_images(run, filtered=True), *found])
+    )  # of a window that does not count, every call says so
 
 
-def _failed_images(samples: pd.DataFrame) -> list[tuple[str, str, str]]:
+def _images(run: Run, *, filtered: bool) -> list[tuple[str, str, str]]:
+    """Returns the images that a model's own filter kept back, or those that failed, alike ones together."""
+    samples = run.samples
     bad = samples[samples["status"].notna() & (samples["status"] != "ok")]
-    told = bad.assign(error=bad["error"].fillna("no error was recorded"))
+    bad = bad[(bad["status"] == "filtered") == filtered]
+    told = bad.assign(error=bad["error"].fillna("no reason was recorded"))
     groups = told.groupby(["model", "set", "status", "error"], sort=False).size().reset_index(name="number")
     return [
         (str(row["model"]), f"{count(int(row['number']))} × {row['set']} image ({row['status']})", str(row["error"]))

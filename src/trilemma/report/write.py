@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trilemma.report import tables
+from trilemma.report.document import document
 from trilemma.report.drawing import png, svg
 from trilemma.report.figures import sweep_figure, trilemma_figure
 from trilemma.report.frontier_figures import frontier_figure, trade_figure
@@ -14,11 +15,11 @@ from trilemma.report.page import html
 from trilemma.report.real_size import real_size
 from trilemma.report.real_size_figure import real_size_figure
 from trilemma.report.record import load
-from trilemma.store.atomic import write_bytes
+from trilemma.store.atomic import write_bytes, write_json
 
 
 def write(run_folder: Path) -> Path:
-    """Writes the page, the Markdown and the figures; returns the path of the page."""
+    """Writes the page, the Markdown, the JSON and the figures; returns the path of the page."""
     run = load(run_folder)
     figures = {}
     if tables.is_scored(run) and not run.is_sweep:
@@ -38,6 +39,7 @@ def write(run_folder: Path) -> Path:
     for name, content in nearest_sheets(run).items():
         write_bytes(run_folder / name, content)
     write_bytes(run_folder / "report.md", markdown(run).encode())
+    write_json(run_folder / "report.json", document(run))
     page = run_folder / "report.html"
     write_bytes(page, html(run).encode())
     return page

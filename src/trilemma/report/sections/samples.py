@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trilemma.report.coverage import only_times
 from trilemma.report.grids import Grid, read_grids
 from trilemma.store.sheets import INDEX
 
@@ -27,8 +28,11 @@ class Picture:
 
 
 def content(run: Run) -> dict[str, Any] | None:
-    """Returns the grids of the run, and those that cannot be read; None where the gallery shows all images."""
-    if any((run.folder.sheets(model) / INDEX).is_file() for model in run.models):
+    """Returns the grids of the run, and those that cannot be read.
+
+    None where the gallery shows all images, and where none was to be drawn.
+    """
+    if only_times(run) or any((run.folder.sheets(model) / INDEX).is_file() for model in run.models):
         return None
     found = list(read_grids(run.folder.path / "images"))
     grids = [grid for grid in found if isinstance(grid, Grid) and grid.model in run.models]

@@ -1,13 +1,14 @@
-"""Images per second against the batch size."""
+"""Images per second against the batch size, and every timed call behind it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trilemma.report import tables
+from trilemma.report import tables, timed_calls
 from trilemma.report.drawing import inline_svg
 from trilemma.report.figures import sweep_figure
 from trilemma.report.numbers import count, with_error
+from trilemma.report.timed_calls_figure import call_figures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,9 +22,19 @@ TITLE = "Speed"
 
 
 def content(run: Run) -> dict[str, Any]:
-    """Returns the figure of the batch sweep and its table; both are empty where none was timed."""
-    sweep = tables.sweep(run)
-    return {"sweep": _sweep(sweep), "sweep_table": _sweep_table(sweep)}
+    """Returns the figures of the batch sweep and of the calls, with their tables; without timing the reason."""
+    sweep, calls = tables.sweep(run), timed_calls.calls(run)
+    windows = timed_calls.windows(run, calls)
+    return {
+        "sweep": _sweep(sweep),
+        "sweep_table": _sweep_table(sweep),
+        "absence": timed_calls.absence(run),
+        "calls": [_calls(figure, number) for number, figure in enumerate(call_figures(calls, windows), start=1)],
+        "number": len(calls),
+        "header": timed_calls.HEADER,
+        "caption": timed_calls.CAPTION,
+        "windows": timed_calls.lines(windows),
+    }
 
 
 def _sweep(sweep: pd.DataFrame) -> Markup | None:
@@ -33,6 +44,13 @@ def _sweep(sweep: pd.DataFrame) -> Markup | None:
         return None
     description = "Images per second against batch size, one line per model; the numbers stand in the table below."
     return Markup(inline_svg(sweep_figure(sweep), "sweep", description))  # ElementTree escaped it
+
+
+def _calls(figure: Any, number: int) -> Markup:
+    from markupsafe import Markup
+
+    description = "Milliseconds per image of every timed call, one panel per model; the table below holds the windows."
+    return Markup(inline_svg(figure, f"calls-{number}", description))  # ElementTree escaped it
 
 
 def _sweep_table(sweep: pd.DataFrame) -> dict[str, Any]:

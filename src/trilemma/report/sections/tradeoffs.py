@@ -48,6 +48,7 @@ def content(run: Run) -> dict[str, Any] | None:
         "shown": {axis: found[axis][0] for axis in present},
         "rows": [_row(run, model, found, models) for model in run.models],
         "crowded": len(models) > CROWD,
+        "ordered": len(models) > 1,
         "orders": {axis: _orders(found[axis], models) for axis in present},
         "scores_still": _still(
             trilemma_figure(tables.scores(run)), "tradeoffs", "Scores of every model, pair by pair."

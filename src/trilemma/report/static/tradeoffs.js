@@ -41,7 +41,7 @@
       type: "quantitative",
       title: measure.label + (measure.lower ? " (lower is better) →" : " →"),
       scale: { type, domain, reverse, nice: false, ...{ linear: { zero: false }, symlog: { constant } }[type] },
-      axis: { tickCount: type === "linear" ? 6 : 4, labelExpr: "format(datum.value, ',.4~r')", labelOverlap: true, titleLimit: 330 },
+      axis: { tickCount: type === "linear" ? 6 : 4, labelExpr: "abs(datum.value) >= 1e6 ? format(datum.value, '.3~s') : format(datum.value, ',.4~r')", labelOverlap: true, titleLimit: 330 },
     };
   }
 
@@ -106,6 +106,7 @@
   }
 
   function tell(axis) {
+    if (!orders) return;
     const measure = measureOf(axis);
     document.getElementById(`told-${axis}`).textContent = `${measure.label}: ${measure.told}.`;
     document.getElementById(`order-${axis}`).drawing?.view.signal("chosen", measure.label).runAsync();
@@ -145,8 +146,11 @@
   }
 
   charts.guarded(holder, () => Promise.all(pairs.map(drawPair)));
-  charts.guarded(orders, async () => {
-    await Promise.all(Object.keys(data.orders).map(drawOrder));
-    for (const axis of Object.keys(data.orders)) tell(axis);
-  });
+  // One model alone has no order.
+  if (orders) {
+    charts.guarded(orders, async () => {
+      await Promise.all(Object.keys(data.orders).map(drawOrder));
+      for (const axis of Object.keys(data.orders)) tell(axis);
+    });
+  }
 })();
