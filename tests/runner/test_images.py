@@ -83,7 +83,7 @@ def test_copies_are_kept_image_by_image(traced: Run, cache: Path) -> None:
     assert np.allclose(gaps, kept["distance"])
 
 
-@pytest.mark.parametrize(("kept", "left"), [("grids", {"grids", "strips"}), ("none", set())])
+@pytest.mark.parametrize(("kept", "left"), [("grids", {"grids"}), ("none", set())])
 def test_less_is_kept_where_it_is_told_so(
     driver: ModuleType, root: Path, cache: Path, tmp_path: Path, traced: Run, kept: str, left: set[str]
 ) -> None:

@@ -35,7 +35,7 @@ def run(
         typer.Option(
             metavar="all|grids|none",
             help="Which images are kept: all, lossless (0.5 to 3 KB each at 32x32: 3 to 17 MB a model under scenes), "
-            "grids and filmstrips alone (0.4 MB a model), or none.",
+            "grids alone (0.2 MB a model), or none.",
         ),
     ] = "all",
     out: Out = None,

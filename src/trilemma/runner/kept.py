@@ -18,7 +18,7 @@ from trilemma.store.parts import part_path
 from trilemma.store.pictures import Pixels
 
 Kept = Literal["all", "grids", "none"]
-"""All images, with grids and filmstrips; these two alone; none."""
+"""All images, with grids and filmstrips; the grids alone; none."""
 KEPT: tuple[Kept, ...] = get_args(Kept)
 
 

@@ -58,7 +58,7 @@ def measure_model(job: Job, channel: Channel) -> None:
         seconds = draw_all(job, generator, knobs, instruments, entries, channel)
         samples = read_table(job.folder.samples(job.name), SAMPLES)
         channel.send("drawn", drawing=drawing(samples, job.attempt, seconds))
-    if job.images != "none":
+    if job.images == "all":
         trace_strips(job, generator, knobs, entries)
     remove_parts(job.folder, job.name)
 

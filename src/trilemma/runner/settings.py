@@ -73,7 +73,7 @@ def sweep_of(card: Card, values: Values, declared: Sequence[Knob]) -> Sweep:
 
 
 def for_sweeps(protocol: Protocol) -> Protocol:
-    """Returns the protocol with less time for the clock.
+    """Returns the protocol with less time for the clock, and one batch size beside batch 1 for all settings alike.
 
     Raises:
         UserError: it does not give all three scores.
@@ -84,6 +84,7 @@ def for_sweeps(protocol: Protocol) -> Protocol:
         raise UserError(f"a frontier needs all three scores, and so {needs}.", where=protocol.name)
     speed = replace(
         protocol.speed,
+        batch_sizes=tuple(sorted({1, protocol.batch_size})),
         min_seconds=min(protocol.speed.min_seconds, MIN_SECONDS),
         budget_seconds=min(protocol.speed.budget_seconds, BUDGET_SECONDS),
     )
