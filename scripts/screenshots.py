@@ -2,7 +2,7 @@
 
     python scripts/screenshots.py results/reference/RUN/report.html [FOLDER]
 
-One picture shows what a reader sees first, another the trade-offs. Few colours keep them small.
+One picture shows what a reader sees first, others the trade-offs and the gallery. Few colours keep them small.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from playwright.sync_api import sync_playwright
 
 SIZES = {1440: 900, 390: 844}
 COLOURS = 256
-PLACES = {"first": "", "tradeoffs": "tradeoffs"}
-"""The pictures' names, and the sections that they show; "" is the page's beginning."""
+PLACES = {"first": "", "tradeoffs": "tradeoffs", "gallery": "gallery"}
+"""The pictures' names, and the sections that they show, where the page has them; "" is the page's beginning."""
 
 
 def main(arguments: list[str]) -> None:
@@ -48,8 +48,11 @@ def shoot(browser: Any, page: Path, folder: Path, *, width: int, height: int, th
     tab.goto(page.as_uri())
     tab.wait_for_function("[...document.querySelectorAll('.chart')].every((chart) => chart.querySelector('svg'))")
     for name, anchor in PLACES.items():
+        if anchor and not tab.query_selector(f"section#{anchor}"):
+            continue
         if anchor:
             tab.evaluate(f"document.getElementById({anchor!r}).scrollIntoView()")
+            tab.wait_for_load_state("networkidle")
         write(tab.screenshot(), folder / f"{name}-{width}-{theme}.png")
     context.close()
 

@@ -16,10 +16,6 @@ from synthetic_gallery import write_synthetic
 
 from trilemma.report import write_report
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: nothing was tested")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: nothing of the gallery was tested")
-
 MODELS = 10
 IMAGES = 4000
 # Rows of some 40 elements, and with what is kept above and below a dozen of them; not tens of thousands.
@@ -62,14 +58,6 @@ class Opened:
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = write_synthetic(tmp_path_factory.mktemp("gallery") / "run", models=MODELS, images=IMAGES, prompts=HOSTILE)
     return write_report(run)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @pytest.fixture
