@@ -15,7 +15,17 @@ ROOT = Path(__file__).resolve().parents[1]
 PERF = ROOT / "benchmarks" / "perf"
 METRICS = ROOT / "src" / "trilemma" / "metrics"
 # Files of metrics/ that hold no metric, or only what those do that compute: arithmetic on numbers, tables, parts.
-WITHOUT_ONE = {"__init__", "arrays", "catalog", "lower_bounds", "margins", "scores", "shortlist", "statistics_file"}
+WITHOUT_ONE = {
+    "__init__",
+    "arrays",
+    "catalog",
+    "lower_bounds",
+    "margins",
+    "scores",
+    "shortlist",
+    "statistics_file",
+    "glossary",
+}
 SLOW = ("test_overhead[v", "test_overhead[ldm]", "spatial_frechet", "test_whole_report", "inception_score")
 OWN = ("bench_each_metric", "bench_features", "bench_overhead", "bench_record", "bench_report")
 

@@ -46,7 +46,7 @@ def test_what_judges_refuses_them(root: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_run_without_models_leaves_them_out(root: Path) -> None:
-    request = _request("scenes", None, None, 0, "cpu", None, root)
+    request = _request("scenes", None, None, 0, "cpu", "none", None, root)
     assert [card.name for card in request.cards] == ["gan"]
 
 

@@ -297,8 +297,8 @@ def test_a_job_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_run_can_be_shown(workers: Workers, tmp_path: Path) -> None:
+    from trilemma.report.coverage import coverage
     from trilemma.report.record import load
-    from trilemma.report.tables import coverage
 
     def interrupt(job: SpeedJob) -> None:
         if job.kind == "speed" and job.card.name == "b":
@@ -309,5 +309,5 @@ def test_an_unfinished_run_can_be_shown(workers: Workers, tmp_path: Path) -> Non
     with pytest.raises(KeyboardInterrupt):
         run_speed(replace(asked, settings=replace(SETTINGS, processes=1)), quiet())
     (folder,) = (tmp_path / "runs").glob("2*")
-    assert [row["state"] for row in coverage(load(folder))] == ["complete", "not run"]
+    assert [row.state for row in coverage(load(folder))] == ["complete", "not run"]
     assert Run(folder).models == ["a", "b"]

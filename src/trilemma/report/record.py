@@ -48,8 +48,9 @@ class Run:
     def times_nothing(self) -> bool:
         """Whether the protocol is known to ask for no timing."""
         protocol = self.record.spec.get("protocol")
-        known = isinstance(protocol, dict) and "sets" in protocol
-        return known and not protocol.get("speed") and "speed" not in self.record.spec
+        if not isinstance(protocol, dict) or "sets" not in protocol:
+            return False
+        return not protocol.get("speed") and "speed" not in self.record.spec
 
     @property
     def models(self) -> list[str]:
