@@ -77,6 +77,7 @@ EDGES = {
     "failed-model": Edge(models=("gan", "ldm"), failed=("var",)),
     "all-failed": Edge(models=(), failed=("gan", "var"), controls=(), status="failed"),
     "one-model": Edge(models=("gan",), controls=()),
+    "only-controls": Edge(models=(), controls=("real", "noisy")),
     "thirty-models": Edge(models=long_names(30)),
     "few-images": Edge(images=8),
     "no-timing": Edge(timed=False, times=False),

@@ -22,6 +22,7 @@ SAID = {
     "failed-model": ["1 model failed", "the model failed: OutOfMemoryError", "nothing at all, failed"],
     "all-failed": ["2 models failed", "Not everything in this run worked", LOST["message"]],
     "one-model": ["1 model and 0 controls ran", "Gives up"],
+    "only-controls": ["0 models and 2 controls ran", "no other model took part"],
     "thirty-models": ["30 models and 1 control ran"],
     "few-images": ["needs at least 129 samples; there are 8", "annot be judged without all three scores"],
     "no-timing": ["No batch sweep was timed in this run. The protocol edge asks for no timing."],

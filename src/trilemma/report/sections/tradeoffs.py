@@ -49,11 +49,12 @@ def content(run: Run) -> dict[str, Any] | None:
         "rows": [_row(run, model, found, models) for model in run.models],
         "crowded": len(models) > CROWD,
         "ordered": len(models) > 1,
+        "single": len(models) == 1,
         "orders": {axis: _orders(found[axis], models) for axis in present},
         "scores_still": _still(
             trilemma_figure(tables.scores(run)), "tradeoffs", "Scores of every model, pair by pair."
         ),
-        "orders_still": _still(order_figure(run, found, models), "orders", "Order of the models under each measure."),
+        "orders_still": _orders_still(run, found, models),
     }
 
 
@@ -89,6 +90,12 @@ def _cell(measure: Measure, model: str) -> tuple[str, str]:
 def _orders(found: list[Measure], models: list[str]) -> list[tuple[Measure, str]]:
     """Returns every measure with the order in words."""
     return [(measure, told(measure, found[0], models)) for measure in found]
+
+
+def _orders_still(run: Run, found: dict[str, list[Measure]], models: list[str]) -> Markup | None:
+    if len(models) < 2:
+        return None
+    return _still(order_figure(run, found, models), "orders", "Order of the models under each measure.")
 
 
 def _still(figure: Figure, name: str, description: str) -> Markup:
