@@ -19,7 +19,6 @@ MOST_SETTINGS = 64
 # time for the clock. The default sweep of the embedded models then takes less than 25 minutes on two cores.
 SAMPLES = 1024
 MIN_SECONDS = 0.25
-BUDGET_SECONDS = 6.0
 SETS = ("prompted", "unconditional", "within_prompt")
 
 Effect = tuple[tuple[str, float], ...]  # every knob of a model with its value, in alphabetical order
@@ -86,7 +85,6 @@ def for_sweeps(protocol: Protocol) -> Protocol:
         protocol.speed,
         batch_sizes=tuple(sorted({1, protocol.batch_size})),
         min_seconds=min(protocol.speed.min_seconds, MIN_SECONDS),
-        budget_seconds=min(protocol.speed.budget_seconds, BUDGET_SECONDS),
     )
     return replace(protocol, speed=speed)
 
