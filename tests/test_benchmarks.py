@@ -21,13 +21,29 @@ WITHOUT_ONE = {
     "catalog",
     "lower_bounds",
     "margins",
+    "plugin",
     "scores",
     "shortlist",
     "statistics_file",
     "glossary",
 }
-SLOW = ("test_overhead[v", "test_overhead[ldm]", "spatial_frechet", "test_whole_report", "inception_score")
-OWN = ("bench_each_metric", "bench_features", "bench_overhead", "bench_record", "bench_report")
+SLOW = (
+    "test_overhead[v",
+    "test_overhead[ldm]",
+    "spatial_frechet",
+    "test_whole_report",
+    "inception_score",
+    "test_stats[fid",
+)
+OWN = (
+    "bench_each_metric",
+    "bench_features",
+    "bench_overhead",
+    "bench_own_interpreter",
+    "bench_record",
+    "bench_report",
+    "bench_stats",
+)
 
 
 def run_pytest(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

@@ -15,8 +15,12 @@ from trilemma.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-GUIDES = ("ci.md", "regression-tracking.md", "gpu.md", "reading-the-report.md")
-PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in GUIDES)]
+GUIDES = (
+    "ci.md", "regression-tracking.md", "gpu.md", "models.md", "reading-the-report.md", "your-protocol.md",
+    "your-model.md", "your-data-set.md", "your-metric.md",
+)  # fmt: skip
+TEMPLATE = ROOT / "src" / "trilemma" / "templates" / "README.md.template"
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in GUIDES), TEMPLATE]
 PROGRAM = re.compile(r"^(?:\.venv/bin/)?(?:trilemma|python bench\.py) ")
 PINNED = re.compile(r"(?:actions/[\w-]+@v\d+|\./\.github/workflows/[\w-]+\.yml)")
 

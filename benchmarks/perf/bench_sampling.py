@@ -19,7 +19,7 @@ from torch import Tensor
 from trilemma import registry
 from trilemma.data import scenes
 from trilemma.families.cached_prior import draw_tokens
-from trilemma.families.latent_diffusion import Pipeline
+from trilemma.families.diffusers_pipeline import Pipeline
 from trilemma.families.sampling import sample_categorical
 from trilemma.families.vqar import Prior, Vqar
 from trilemma.generator import Generator, SampleStreams

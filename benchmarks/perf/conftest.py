@@ -20,9 +20,23 @@ class Sizes:
     batch: int = 64
     batches: int = 96
     resolution: int = 256  # of what is resized
+    files: int = 50_000  # in a folder
+    few_files: int = 512  # for a network of published size
 
 
-SMALL = Sizes(images=96, real=160, training=300, per_prompt=24, width=8, wide=64, batch=2, batches=3, resolution=32)
+SMALL = Sizes(
+    images=96,
+    real=160,
+    training=300,
+    per_prompt=24,
+    width=8,
+    wide=64,
+    batch=2,
+    batches=3,
+    resolution=32,
+    files=150,
+    few_files=4,
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -42,6 +42,11 @@ class Card:
         name: lower case letters, digits, "-" and "_"; a variant's goes on with "@" and its settings.
         family: the family that loads it; or
         factory: ``package.module:function``, called as ``factory(card, device)``.
+        data: the data set that it is a model of: ``train`` takes pictures and prompts from it, and protocols over it
+            take the model where none is named.
+        python, pythonpath: the interpreter that a factory runs in, and folders that it imports from first; relative
+            paths are to the card's folder. None: the suite's own.
+        timeout_seconds: the longest that a call may take in an interpreter of its own; None: an hour.
         weights_sha256: table ``[weights]``, file relative to the card's folder → sha256.
         weights: "random" in the table's place: a network of published size whose weights are drawn. It can be timed,
             and nothing else can be said of it.
@@ -58,11 +63,15 @@ class Card:
     name: str
     family: str | None = None
     factory: str | None = None
+    python: str | None = None
+    pythonpath: tuple[str, ...] = ()
+    timeout_seconds: float | None = None
     title: str = ""
     description: str = ""
     licence: str = ""
     control: bool = False
     resolution: int = 32
+    data: str = "scenes"
     parameters: int | None = None
     precision: Precision = "fp32"
     compile: bool = False
@@ -87,12 +96,22 @@ class Card:
             raise UserError('a card names either a "family" or a "factory".')
         if self.factory is not None and not _FACTORY.fullmatch(self.factory):
             raise UserError(f'must look like "package.module:function", got {self.factory!r}.', where="factory")
+        self._check_interpreter()
         if self.resolution < 1:
             raise UserError(f"must be at least 1, got {self.resolution}.", where="resolution")
         if math.prod(map(len, self.sweep.values())) > MOST_SETTINGS:
             raise UserError(f"a card's sweep has at most {MOST_SETTINGS} settings.", where="sweep")
         for name, sha256 in self.weights_sha256.items():
             _check_weight(name, sha256)
+
+    def _check_interpreter(self) -> None:
+        if self.python is None and (self.pythonpath or self.timeout_seconds is not None):
+            name = "pythonpath" if self.pythonpath else "timeout_seconds"
+            raise UserError('is for an interpreter of its own: name it as "python".', where=name)
+        if self.python is not None and self.factory is None:
+            raise UserError('runs a "factory", and the card names none.', where="python")
+        if self.timeout_seconds is not None and not 0 < self.timeout_seconds < math.inf:
+            raise UserError(f"must be a number above 0, got {self.timeout_seconds}.", where="timeout_seconds")
 
     @property
     def model(self) -> str:
@@ -118,12 +137,25 @@ class Card:
             raise UserError(f'the card lists no weights "{name}".', where=str(self.path / FILE_NAME))
         return self.path / name
 
+    def missing_weights(self) -> UserError | None:
+        """Returns the error that names the first weight file that is not there; None where all are.
+
+        A network that is only described, and has no published files either, waits for its training.
+        """
+        if self.network and not (self.weights_sha256 or self.random_weights or self.options):
+            where = str(self.path / FILE_NAME)
+            return UserError("this model is not trained yet.", where=where, hint=f"Train it: train {self.model}.")
+        missing = [self.path / name for name in self.weights_sha256 if not (self.path / name).is_file()]
+        if not missing:
+            return None
+        return UserError("these weights are missing.", where=str(missing[0]), hint=f"Train them: train {self.model}.")
+
     def verify(self) -> None:
         """Raises UserError unless every weight file is there and has its sha256."""
+        if (missing := self.missing_weights()) is not None:
+            raise missing
         for name, wanted in self.weights_sha256.items():
             path = self.path / name
-            if not path.is_file():
-                raise UserError("these weights are missing.", where=str(path), hint=f"Train them: train {self.model}.")
             if file_digest(path) != wanted:
                 raise UserError("these weights are not those of the card: their sha256 differs.", where=str(path))
 

@@ -12,7 +12,7 @@ What an implementation promises (checked over the whole registry by ``tests/test
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from trilemma.errors import UserError, suggest
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import torch
 
     from trilemma.card import Precision
+
+Aspect = Literal["speed", "memory", "parameters", "evaluations", "operations"]
+"""What a model may be unable to be measured by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +54,22 @@ class Knob:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorInfo:
-    """What a model says of itself. ``parameters`` counts everything that ``generate`` runs, in numbers, not bytes."""
+    """What a model says of itself.
+
+    Attributes:
+        parameters: counts everything that ``generate`` runs, in numbers, not bytes; None where it cannot be known.
+        unknown: what cannot be measured of this model, and why: of images that exist already, for one, their speed.
+        runtime: versions of what runs the model, where that is not this process.
+    """
 
     name: str
     family: str
     resolution: int
-    parameters: int
+    parameters: int | None
     knobs: tuple[Knob, ...] = ()
     capabilities: frozenset[str] = frozenset()
+    unknown: Mapping[Aspect, str] = field(default_factory=dict)
+    runtime: Mapping[str, str] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -122,6 +133,47 @@ class Noising(Protocol):
 
     def noise(self, images: torch.Tensor, seeds: Sequence[int], **knobs: float) -> Noised:
         """Returns uint8 images ``(B, 3, H, W)`` noised as they are at the times that ``generate`` goes through."""
+        ...
+
+
+class PlannedSample(Protocol):
+    """One image of a plan; for its names see ``identity``."""
+
+    @property
+    def set(self) -> str:
+        """The name of the set that it belongs to."""
+
+    @property
+    def key(self) -> str:
+        """Its own name: 16 hex characters."""
+
+    @property
+    def prompt_id(self) -> str:
+        """The name of its prompt."""
+
+    @property
+    def index(self) -> int:
+        """Which of the images of that prompt it is, from 0."""
+
+    @property
+    def prompt(self) -> str:
+        """What is asked for; "" is nothing."""
+
+    @property
+    def seed(self) -> int:
+        """What ``generate`` is given for it; no other prompt has it."""
+
+
+@runtime_checkable
+class Assignable(Protocol):
+    """A model with the capability "assigned": its images exist already, and it must be told which ones are wanted."""
+
+    def assign(self, planned: Sequence[PlannedSample]) -> None:
+        """Takes down which image is which sample's; called before ``generate``.
+
+        Raises:
+            UserError: there is no image for a sample.
+        """
         ...
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from trilemma.card import check_name
-from trilemma.errors import UserError
+from trilemma.errors import UserError, suggest
 from trilemma.strict_toml import check_references, key_in_file, read
 
 Family = Literal[
@@ -237,6 +237,16 @@ def load_published(folder: Path) -> tuple[PublishedTable, ...]:
         UserError: anything wrong in a file, naming file and key; a table that has not its file's name.
     """
     return tuple(_load_table(path) for path in sorted(folder.glob("*.toml")))
+
+
+def check_published(table: str, protocol: str) -> None:
+    """Raises UserError unless the suite brings along a table of this name with a protocol of this one."""
+    known = [path.stem for path in published_home().glob("*.toml")]
+    if table not in known:
+        raise UserError(f'there is no table "{table}".', where="table", hint=suggest(table, known))
+    protocols = _load_table(published_home() / f"{table}.toml").protocols
+    if protocol not in protocols:
+        raise UserError(f'"{table}" has no protocol "{protocol}".', where="protocol", hint=suggest(protocol, protocols))
 
 
 def _load_table(path: Path) -> PublishedTable:

@@ -60,13 +60,23 @@ def find_workspace(root: Path | None = None, start: Path | None = None) -> Works
     start = (start or Path.cwd()).resolve()
     if root is not None:
         return _given(root)
-    for folder in (start, *start.parents, _PACKAGE.parents[1]):
+    for folder in (start, *start.parents):
         if is_workspace(folder):
             return Workspace(root=folder, results=folder / "results")
-    bundled = _PACKAGE / "_content"
-    if is_workspace(bundled):
-        return Workspace(root=bundled, results=start / "results")
-    raise UserError("found no folder with models/ and benchmarks/.", hint="Give one: --root FOLDER.")
+    own = own_workspace(start)
+    if own is None:
+        raise UserError("found no folder with models/ and benchmarks/.", hint="Give one: --root FOLDER.")
+    return own
+
+
+def own_workspace(start: Path) -> Workspace | None:
+    """Returns the suite's own: the checkout that this code runs from, else what the wheel carries, which nobody writes
+    to: there results are in ``start``. None where the code lies somewhere else without its data.
+    """
+    checkout, bundled = _PACKAGE.parents[1], _PACKAGE / "_content"
+    if is_workspace(checkout):
+        return Workspace(root=checkout, results=checkout / "results")
+    return Workspace(root=bundled, results=start / "results") if is_workspace(bundled) else None
 
 
 def is_workspace(folder: Path) -> bool:

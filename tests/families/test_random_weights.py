@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from trilemma import registry
 from trilemma.card import Card, load_card
 from trilemma.errors import UserError
-from trilemma.families.class_labels import class_labels, class_of, labels_for_guidance
+from trilemma.families.class_labels import class_of
+from trilemma.families.class_prompts import ClassPrompts
 from trilemma.families.random_pipeline import StandInTokenizer
 from trilemma.families.random_weights import fill, random_network
 from trilemma.generator import Generator
@@ -301,18 +302,20 @@ def test_a_dit_has_one_embedding_of_its_condition(folder: Path) -> None:
     assert len({id(block.norm1.emb) for block in blocks}) == 1 < len({id(block) for block in blocks})
 
 
-def test_a_prompt_is_always_the_same_class() -> None:
+def test_a_prompt_is_always_the_same_class(folder: Path) -> None:
     assert class_of("a red star", 1000) == 86
-    labels = class_labels([f"prompt {number}" for number in range(2000)], 10)
+    classes = ClassPrompts(written(folder, "biggan"), 10)
+    labels = classes.labels([f"prompt {number}" for number in range(2000)], range(2000))
     assert labels.min() == 0 and labels.max() == 9 and labels.bincount().min() > 150
-    assert class_labels([""], 10) < 10  # where no class is null, the empty prompt is a text like any other
+    assert classes.labels([""], [3]) < 10  # where no class is null, the empty prompt is a text like any other
 
 
-def test_the_empty_prompt_is_the_null_class_of_guidance() -> None:
-    labels, guided = labels_for_guidance(["a", ""], 10, 2.0)
+def test_the_empty_prompt_is_the_null_class_of_guidance(folder: Path) -> None:
+    classes = ClassPrompts(written(folder, "var"), 10)
+    labels, guided = classes.for_guidance(["a", ""], 2.0)
     assert guided and labels.tolist() == [class_of("a", 10), 10, 10, 10]
     for prompts, scale in ((["a", ""], 1.0), (["", ""], 2.0)):
-        labels, guided = labels_for_guidance(prompts, 10, scale)
+        labels, guided = classes.for_guidance(prompts, scale)
         assert not guided and len(labels) == 2
 
 

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from trilemma.data import scenes
 from trilemma.features import instrument_folder
-from trilemma.features.factor_net import FEATURES, FactorNet, Prediction, load_factor_net, read_factors
+from trilemma.features.factor_net import FactorNet, Prediction, load_factor_net, read_factors
+from trilemma.features.feature_net import FEATURES
 from trilemma.training.instruments import factor_losses, held_out_factors
 
 

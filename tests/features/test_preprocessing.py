@@ -14,7 +14,7 @@ from torchvision import transforms
 
 from trilemma.errors import UserError
 from trilemma.features.clean_resize import bicubic_matrix, resize_clean
-from trilemma.features.preprocessing import prepare, resize_pillow, resize_tensorflow1
+from trilemma.features.preprocessing import prepare, resize_pillow, resize_tensorflow1, resize_torch
 from trilemma.features.presets import preset
 
 SIZES = ((32, 32), (299, 299), (64, 40), (341, 512))
@@ -155,3 +155,17 @@ def test_what_is_no_rgb_image_is_refused(image: NDArray[np.uint8]) -> None:
 def test_sizes_must_agree_where_nothing_is_resized(pictures: Draw) -> None:
     with pytest.raises(UserError, match="different sizes"):
         prepare([pictures(1, 32, 32)[0], pictures(1, 16, 16)[0]], preset("scenes").recipe, CPU)
+
+
+def test_pytorch_fids_resize_is_between_pixel_centres() -> None:
+    ramp = torch.arange(4.0).expand(1, 3, 4, 4)
+    assert resize_torch(ramp, 8)[0, 0, 0].tolist() == [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]
+    assert resize_torch(ramp, 2)[0, 0, 0].tolist() == [0.5, 2.5]  # not anti-aliased: a mean of two, not of four
+
+
+def test_the_recipe_of_pytorch_fid(pictures: Draw) -> None:
+    images = pictures(2, 64, 40)
+    expected = torch.nn.functional.interpolate(channels_first(images) / 255, (299, 299), mode="bilinear") * 2 - 1
+    prepared = prepare(list(images), preset("fid-pytorch").recipe, CPU)
+    torch.testing.assert_close(prepared, expected, rtol=0, atol=1e-5)
+    assert (prepared - prepare(list(images), preset("fid").recipe, CPU)).abs().max() > 0.05

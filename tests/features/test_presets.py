@@ -20,7 +20,7 @@ from trilemma.features.presets import PRESETS, Preset, preset
 from trilemma.metrics.clip_score import ClipConvention
 from trilemma.scoring.copies import PIXELS
 
-NAMES = ("fid", "fid-clean", "fid-adm", "fd-dinov2", "clip-fid", "cmmd", "clip-score", "scenes")
+NAMES = ("fid", "fid-clean", "fid-pytorch", "fid-adm", "fd-dinov2", "clip-fid", "cmmd", "clip-score", "scenes")
 
 
 def changed(value: Any) -> Iterator[tuple[str, Any]]:

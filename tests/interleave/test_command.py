@@ -81,7 +81,7 @@ def test_a_version_without_timing_jobs_is_exit_code_2(
         (("latest", "latest", "--interleave", "."), "give two runs, or --interleave and no run."),
         (("latest", "latest", "--processes", "3"), "--processes: is for --interleave."),
         (("latest", "latest", "--batch-size", "3"), "--batch-size: is for --interleave."),
-        (("--interleave", "."), 'there is no protocol "scenes"'),
+        (("--interleave", ".", "--protocol", "scens"), 'there is no protocol "scens"'),
         (("--interleave", ".", "--protocol", "small", "--models", "rendrer"), 'Did you mean "renderer"?'),
         (("--interleave", ".", "--protocol", "small", "--models", ","), "no model is named."),
         (("--interleave", ".", "--protocol", "small", "--scenario", "server"), '--scenario: there is no scenario "'),

@@ -9,7 +9,8 @@ from trilemma.errors import UserError
 from trilemma.metrics.catalog import METRICS, metric
 
 NAMES = (
-    "fd_scenes kid inception_score precision recall density coverage coverage_unconditional coverage_within_prompts "
+    "fd_scenes fd fd_dinov2 clip_fid kid inception_score precision recall density coverage "
+    "coverage_unconditional coverage_within_prompts "
     "precision_within_prompts clip_score prompt_accuracy residual off_manifold modes mode_tv mode_kl "
     "spread_x spread_y spread_size spread_angle "
     "spread_tint spread_phase within_prompt_spread copy_rate fid is_inception images_per_second latency_batch1 "

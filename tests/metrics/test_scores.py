@@ -10,6 +10,7 @@ import pytest
 from trilemma.metrics.copying import copy_test
 from trilemma.metrics.scores import (
     Score,
+    coverage_score,
     diversity_score,
     quality_score,
     speed_score,
@@ -126,3 +127,26 @@ def test_scores_are_monotone() -> None:
     distances = [quality_score(number(f), number(50.0), number(2.0)).value for f in (2, 5, 20, 50)]
     assert distances == sorted(distances, reverse=True)
     assert math.isclose(sum(np.diff(distances) < 0), 3)
+
+
+def test_coverage_is_scored_against_that_of_real_images() -> None:
+    assert coverage_score([(number(0.8), number(0.8))]).value == pytest.approx(10)
+    assert coverage_score([(number(0.4), number(0.8))]).value == pytest.approx(5)
+    both = coverage_score([(number(0.4), number(0.8)), (number(0.9), number(0.9))])
+    assert both.value == pytest.approx(7.5)
+    more = coverage_score([(number(0.9), number(0.8))])
+    assert more.value == 10 and more.unclipped.value == pytest.approx(11.25)
+
+
+def test_an_error_of_either_coverage_is_one_of_the_score() -> None:
+    score = coverage_score([(number(0.4, 0.01), number(0.8, 0.02)), (number(0.6, 0.03), number(0.9, 0.01))])
+    parts = [5 * 0.01 / 0.8, 5 * 0.4 * 0.02 / 0.8**2, 5 * 0.03 / 0.9, 5 * 0.6 * 0.01 / 0.9**2]
+    assert score.unclipped.se == pytest.approx(math.hypot(*parts))
+    assert coverage_score([(number(0.4, 0.01), number(0.8, None))]).interval() is None
+
+
+def test_without_coverage_there_is_no_score_of_it() -> None:
+    gone = missing("needs 50,000 real images to draw from; there are 10,000", n=50_000)
+    score = coverage_score([(number(0.4), number(0.8)), (number(0.4), gone)])
+    assert score.value is None and score.unclipped.reason == gone.reason
+    assert coverage_score([(number(0.4), number(0.0))]).unclipped.status == "failed"

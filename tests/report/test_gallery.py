@@ -218,3 +218,16 @@ def test_large_tiles_are_shrunk_inside_the_page() -> None:
     small = tiled("a", images, 3)
     assert (small.side, small.size, small.box(2)) == (LARGEST, (3 * LARGEST, LARGEST), (256, 0, 128, 128))
     assert tiled("b", images[:, :32, :32], 2).size == (64, 64)
+
+
+def test_influence_and_copies_are_of_the_set_that_stands_for_a_model(own: Path) -> None:
+    record = json.loads((own / "run.json").read_text())
+    record["spec"]["protocol"]["sets"] = [{"name": "other", "images": 20}, {"name": SET, "images": 20}]
+    (own / "run.json").write_text(json.dumps(record))
+    run = load(own)
+    told = data_of(run)["sets"][0]
+    assert SET == "prompted" and told["influence"] and told["copies"]
+    record["spec"]["protocol"]["sets"] = [{"name": "other", "images": 20}]
+    (own / "run.json").write_text(json.dumps(record))
+    told = data_of(load(own))["sets"][0]
+    assert told["influence"] == {} and told["copies"] == {}

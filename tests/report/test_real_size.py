@@ -210,3 +210,20 @@ def test_without_any_recall_the_panel_says_so(found: RealSize) -> None:
 def test_names_that_cards_give_stand_in_the_published_tables() -> None:
     known = {row.model for table in load_published(published_home()) for row in table.rows}
     assert {named["published_as"] for named in CARDS.values() if "published_as" in named} <= known
+
+
+def test_a_name_that_two_data_sets_share_is_told_apart(tmp_path: Path) -> None:
+    """VQGAN is published for ImageNet, FFHQ and CelebA-HQ."""
+    path = write_speed_run(tmp_path / "run", {"taming-imagenet": 7.0})
+    record = json.loads((path / "run.json").read_text())
+
+    def tables(data: str, capabilities: list[str]) -> set[str]:
+        record["cards"]["taming-imagenet"]["data"] = data
+        record["models"]["taming-imagenet"]["info"]["capabilities"] = capabilities
+        (path / "run.json").write_text(json.dumps(record))
+        there = real_size(load(path))
+        return set() if there is None else {group.name for group in there.groups}
+
+    assert tables("scenes", []) == tables("imagenet", []) == {"imagenet-256"}
+    assert tables("ffhq", ["unconditional"]) == {"ffhq-256"}
+    assert tables("celeba-hq", ["unconditional"]) == {"celeba-hq-256"}

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from trilemma import registry
+from trilemma.generator import GeneratorInfo
 from trilemma.runner import generate
 from trilemma.runner.behind import Behind
 from trilemma.runner.channel import Channel
@@ -69,6 +70,7 @@ class Reusing:
     evaluations = 0
 
     def __init__(self) -> None:
+        self.info = GeneratorInfo(name="reusing", family="gan", resolution=32, parameters=None)
         self.images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
         self.calls = [threading.Event() for _ in range(4)]
         self.made = 0

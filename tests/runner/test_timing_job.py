@@ -6,16 +6,18 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from trilemma.errors import UserError
+from trilemma.generator import GeneratorInfo
 from trilemma.registry import find_card, find_protocol
 from trilemma.runner.channel import Channel
 from trilemma.runner.job import read_job
 from trilemma.runner.keys import keys_of, timing_keys
-from trilemma.runner.timing import batch_of, measure_timing
+from trilemma.runner.timing import any_prompts, batch_of, measure_timing
 from trilemma.runner.timing_job import TimingJob
 from trilemma.store.tables import TIMINGS, read_frame
 from trilemma.workspace import find_workspace
@@ -94,6 +96,7 @@ def test_a_model_that_is_not_there_is_a_failure_of_an_accepted_job(job: TimingJo
 
 def test_no_two_calls_have_the_same_prompts_and_seeds_also_once_they_are_used_up() -> None:
     class Recorder:
+        info = GeneratorInfo(name="a", family="a", resolution=32, parameters=0)
         calls: list[tuple[list[str], list[int]]] = []
 
         def generate(self, prompts: list[str], seeds: list[int], **knobs: float) -> Any:
@@ -108,3 +111,18 @@ def test_no_two_calls_have_the_same_prompts_and_seeds_also_once_they_are_used_up
     assert recorder.calls[:3] == [(["a", "b"], [100, 7]), (["c", "d"], [53, 22]), (["e", "a"], [81, 101])]
     pairs = [pair for prompts, seeds in recorder.calls for pair in zip(prompts, seeds, strict=True)]
     assert len(set(pairs)) == len(pairs) == 40
+
+
+def generator(**said: Any) -> Any:
+    return SimpleNamespace(info=GeneratorInfo(name="a", family="a", resolution=32, parameters=0, **said))
+
+
+def test_a_model_of_classes_is_timed_with_a_class() -> None:
+    asked = ["a red star", ""]
+    assert any_prompts(generator(), asked) == asked
+    assert any_prompts(generator(capabilities=frozenset({"class-conditional"})), asked) == ["class 0", "class 0"]
+
+
+def test_what_exists_already_is_not_timed() -> None:
+    with pytest.raises(UserError, match='"a" cannot be timed: its images exist already'):
+        batch_of(generator(unknown={"speed": "its images exist already"}), {}, ["a"], [1], 32)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from trilemma import registry
 from trilemma.data import scenes
+from trilemma.data.datasets import open_located
+from trilemma.data.hub_data import HubData
 from trilemma.errors import UserError
 from trilemma.features import identity
 from trilemma.features.presets import preset
@@ -24,6 +29,7 @@ from trilemma.scoring.copies import PIXELS
 from trilemma.scoring.drawing import DrawingFailed
 from trilemma.scoring.resolve import Resolver, default_presets, named_presets
 from trilemma.scoring.score import Options, score
+from trilemma.scoring.views import Chosen
 from trilemma.store.arrays import read_arrays
 from trilemma.store.atomic import write_arrays
 from trilemma.store.layout import RunFolder
@@ -252,3 +258,51 @@ def test_presets_by_name() -> None:
         named_presets("fdi")
     with pytest.raises(UserError, match="--preset: no preset is named"):
         named_presets(" , ")
+
+
+def write_shard(path: Path, count: int) -> Path:
+    """A shard of WebDataset: pictures of Scenes with a caption each."""
+    with tarfile.open(path, "w") as archive:
+        for number, image in enumerate(scenes.images("reference", range(count))):
+            file = io.BytesIO()
+            Image.fromarray(image).save(file, "PNG")
+            for ending, data in (("png", file.getvalue()), ("txt", f"picture {number}".encode())):
+                member = tarfile.TarInfo(f"{number:04d}.{ending}")
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+def test_shards_are_a_side_with_their_captions(root: Path) -> None:
+    write_shard(root / "train-0.tar", 40)
+    found = Resolver(root=root).side(f"wds:{root}/train-0.tar")
+    assert found.images is not None and len(found.images) == 40 and found.kind == "images"
+    assert found.prompts == tuple(f"picture {number}" for number in range(40))
+    some = Resolver(root=root, seed=3).side("wds:train-0.tar", 5)
+    assert isinstance(some.images, Chosen) and some.prompts is not None
+    assert some.prompts == tuple(f"picture {row}" for row in some.images.rows)
+    (root / "prompts.txt").write_text("\n".join(map(str, range(40))))
+    assert Resolver(root=root).side("wds:.", None, root / "prompts.txt").prompts == tuple(map(str, range(40)))
+
+
+def test_shards_and_a_folder_of_the_same_files_have_the_same_numbers(root: Path) -> None:
+    write_shard(root / "train-0.tar", 40)
+    with tarfile.open(root / "train-0.tar") as archive:
+        archive.extractall(root / "folder", filter="data")
+    numbers = [
+        {row.metric: row.value for row in score(Resolver(root=root).side(real), fake, (preset("scenes"),)).rows}
+        for fake in [Resolver(root=root).side("scenes:heldout", 20)]
+        for real in (f"wds:{root}", "./folder")
+    ]
+    assert numbers[0] == numbers[1] and numbers[0]["fd_scenes"] is not None
+
+
+def test_pictures_of_the_hub_are_fetched_where_that_is_asked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+    monkeypatch.setattr(HubData, "fetch", lambda self, split=None: asked.append(split))
+    monkeypatch.setattr(HubData, "source", lambda self, split=None: open_located(f"wds:{root}").source())
+    write_shard(root / "train-0.tar", 3)
+    for download in (False, True):
+        side = Resolver(root=root, download=download).side("hf:owner/name@v1?split=train")
+        assert side.images is not None and len(side.images) == 3
+    assert asked == [None]

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trilemma.data.sources import ImageSource, open_source
+from trilemma.data.squares import square
 from trilemma.errors import UserError
-from trilemma.scoring.views import Change, Changed, Chosen, Resized, resized
+from trilemma.scoring.views import Change, Changed, Chosen, Resized
 
 
 def pictures(count: int, height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -90,7 +91,7 @@ def test_the_digest_of_changed_images_is_of_content_and_change_and_makes_none(so
 @pytest.mark.parametrize(("height", "width", "box"), [(10, 20, (5, 0, 15, 10)), (20, 10, (0, 5, 10, 15))])
 def test_the_middle_is_cut_out(height: int, width: int, box: tuple[int, int, int, int]) -> None:
     image = pictures(1, height, width)[0]
-    assert np.array_equal(resized(image, 10), np.asarray(Image.fromarray(image).crop(box)))
+    assert np.array_equal(square(image, 10), np.asarray(Image.fromarray(image).crop(box)))
 
 
 def test_resizing_is_pillows_bicubic(source: ImageSource) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from trilemma.card import Card, Part, check_name, load_card, marked
@@ -34,6 +34,7 @@ def test_a_card_is_read_from_its_folder(tmp_path: Path) -> None:
     assert load_card(tmp_path / "card.toml") == card
 
 
+@settings(deadline=None)
 @given(st.sampled_from(KEYS), st.randoms(use_true_random=False))
 def test_a_misspelt_key_is_named_with_the_right_one(key: str, chance: random.Random) -> None:
     position = chance.randrange(len(key))
@@ -83,6 +84,15 @@ def test_weights_are_verified(tmp_path: Path) -> None:
 
 
 RANDOM = 'name = "a"\nfamily = "var"\nweights = "random"\n[[parts]]\nname = "net"\nparameters = 3\nsource = "S"\n'
+
+
+def test_a_network_that_is_only_described_waits_for_its_training(tmp_path: Path) -> None:
+    card = tmp_path / "card.toml"
+    card.write_text('name = "new"\nfamily = "gan"\n[network]\nwidth = 8\n')
+    with pytest.raises(UserError, match="not trained yet.*train new"):
+        load_card(card).verify()
+    card.write_text('name = "new"\nfamily = "var"\n[options]\nhub = "somebody/else"\n[network]\nwidth = 8\n')
+    load_card(card).verify()  # its files are published
 
 
 def test_weights_may_be_random_in_place_of_the_table(tmp_path: Path) -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from trilemma import registry
+from trilemma.comparable import Band, Comparable
 from trilemma.errors import UserError
 from trilemma.metrics.catalog import COUNTERS, METRICS, check_names
-from trilemma.protocol import Allowance, Gate, Protocol, SampleSet, SpeedSpec, load_protocol
+from trilemma.protocol import Allowance, Extractors, Gate, Protocol, Reference, SampleSet, SpeedSpec, load_protocol
 from trilemma.strict_toml import build, dump
+from trilemma.workspace import Workspace
 
 SCENES = Path(__file__).resolve().parents[2] / "benchmarks" / "scenes.toml"
+WORKSPACE = Workspace(root=SCENES.parents[1], results=SCENES.parents[1] / "results")
 
 
 def test_scenes_is_what_the_design_says() -> None:
@@ -97,3 +102,99 @@ def test_sets_and_speed_are_checked() -> None:
         SampleSet(name="a", prompts="none", images=4, split="prompts")
     with pytest.raises(UserError, match="warmup_calls"):
         SpeedSpec(warmup_calls=0)
+
+
+OTHERS = ("fashion-mnist", "cifar10", "imagenet256", "coco30k", "sdxl-mlperf")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_protocols_over_other_data_state_what_they_are(name: str) -> None:
+    protocol = registry.find_protocol(name, WORKSPACE)
+    assert not protocol.knows_truth and protocol.reference is not None and protocol.extractors is not None
+    assert protocol.comparable is not None and protocol.comparable.sentence.startswith("Comparable with ")
+    assert protocol.gate.metrics and set(protocol.gate.metrics) <= METRICS.keys()
+    check_names(protocol)
+    assert build(Protocol, dump(protocol), where="") == protocol
+    images = {entry.name: entry.images for entry in protocol.sets}
+    assert images[protocol.main_set.name] == {
+        "fashion-mnist": 2000, "cifar10": 50_000, "imagenet256": 50_000, "coco30k": 30_000, "sdxl-mlperf": 5000,
+    }[name]  # fmt: skip
+
+
+def test_the_bands_of_mlperf() -> None:
+    comparable = registry.find_protocol("sdxl-mlperf", WORKSPACE).comparable
+    assert comparable is not None
+    bands = {name: (band.low, band.high) for name, band in comparable.bands.items()}
+    assert bands == {"fid": (23.01085758, 23.95007626), "clip_score": (31.68631873, 31.81331801)}
+
+
+def test_published_numbers_that_there_are_none_of_are_refused(tmp_path: Path) -> None:
+    text = (SCENES.parent / "cifar10.toml").read_text()
+    for old, new, message in (
+        ('table = "cifar-10"', 'table = "cifar10"', 'comparable: table: there is no table "cifar10". Did you mean'),
+        ('protocol = "cifar-10-train"', 'protocol = "test"', 'comparable: protocol: "cifar-10" has no protocol "test"'),
+        ('protocol = "cifar-10-train"', "", '"table" and "protocol" belong together'),
+        ("numbers = ", "number = ", 'unknown key "number"'),
+    ):
+        assert old in text
+        (tmp_path / "cifar10.toml").write_text(text.replace(old, new))
+        with pytest.raises(UserError, match=message):
+            registry.find_protocol(str(tmp_path / "cifar10.toml"), WORKSPACE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"prompts": "captions", "split": "a", "file": "b.txt"}, '"split" or from a "file"'),
+        ({"prompts": "classes", "split": "a"}, "are for sets with captions"),
+        ({"prompts": "classes", "images_per_prompt": 2}, 'several images of each in a row are "repeated"'),
+        ({"prompts": "repeated", "split": "a", "file": "b.txt"}, "not from both"),
+        ({"prompts": "none", "sha256": "0"}, '"column" and "sha256" are for a "file"'),
+        ({"prompts": "captions", "file": "../b.txt"}, "s: file: must be a path inside the protocol's folder"),
+        ({"prompts": "captions", "file": "/b.txt"}, "must be a path inside the protocol's folder"),
+        ({"prompts": "captions", "file": ""}, "must be a path inside the protocol's folder"),
+    ],
+)
+def test_where_prompts_come_from_is_checked(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        SampleSet(**({"name": "s", "images": 4} | changes))
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [
+        (Reference, {"sha256": "0"}, 'are of the file that "features" names'),
+        (Reference, {"features": "~/a.npz"}, "features: must be a path inside"),
+        (Reference, {"floor_images": -1}, "floor_images: must be 0 or more"),
+        (Reference, {"images": 0}, "images: must be at least 1"),
+        (Extractors, {"features": "a", "optional": ("clip",)}, 'optional: "clip" is named nowhere'),
+        (Comparable, {"numbers": ""}, "must say which numbers"),
+        (Band, {"low": 2.0, "high": 1.0}, "from a number up to a larger one"),
+        (Band, {"low": 0.0, "high": float("nan")}, "from a number up to a larger one"),
+    ],
+)
+def test_tables_are_checked(kind: type, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        kind(**changes)
+
+
+def test_scenes_have_no_classes_and_no_files() -> None:
+    protocol = load_protocol(SCENES)
+    for entry in (
+        SampleSet(name="a", prompts="classes", images=8),
+        SampleSet(name="a", prompts="repeated", images=8, images_per_prompt=2),
+        SampleSet(name="a", prompts="captions", file="a.txt", images=8),
+    ):
+        with pytest.raises(UserError, match="sets: a: Scenes have no classes"):
+            replace(protocol, sets=(entry,))
+
+
+def test_what_is_new_in_a_protocol_is_absent_from_an_older_one_that_is_dumped() -> None:
+    """Digests of measurements and identities of runs are made of what is dumped."""
+    table = dump(load_protocol(SCENES))
+    assert table.keys() == {
+        "name", "version", "title", "resolution", "sets", "metrics", "extractors", "data", "models", "batch_size",
+        "reference", "speed", "gate",
+    }  # fmt: skip
+    assert all(entry.keys() == {"name", "prompts", "images", "images_per_prompt", "split"} for entry in table["sets"])
+    assert table["extractors"].keys() == {"features", "reader", "clip"} and len(table["reference"]) == 8

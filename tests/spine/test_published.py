@@ -15,8 +15,8 @@ from trilemma.strict_toml import build, dump
 
 FOLDER = Path(__file__).resolve().parents[2] / "results" / "published"
 ROW_COUNTS = {
-    "celeba-hq-256": 1, "cifar-10": 53, "coco-zero-shot": 26, "ffhq-256": 4, "ffhq-64": 2, "imagenet-256": 84,
-    "imagenet-32": 4, "imagenet-64": 7, "lsun-church": 1, "stacked-mnist": 10,
+    "celeba-hq-256": 2, "cifar-10": 53, "coco-zero-shot": 26, "ffhq-256": 5, "ffhq-64": 2, "imagenet-128": 1,
+    "imagenet-256": 85, "imagenet-32": 4, "imagenet-512": 2, "imagenet-64": 7, "lsun-church": 1, "stacked-mnist": 10,
 }  # fmt: skip
 TABLE = """
 name = "a"
@@ -100,6 +100,12 @@ def test_a_table_comes_back(name: str) -> None:
         (("coco-zero-shot", "dmd2-coco", "Imagen"), 7.27, None, None, None),
         (("ffhq-256", "r3gan", "R3GAN"), 2.75, None, None, 0.49),
         (("imagenet-64", "r3gan", "BigGAN-deep"), 4.06, None, None, 0.48),
+        (("imagenet-128", "mmgeneration", "BigGAN-deep"), 5.9471, 107.161, None, None),
+        (("imagenet-256", "mmgeneration", "BigGAN-deep"), 11.3151, 135.107, None, None),
+        (("imagenet-512", "mmgeneration", "BigGAN-deep"), 16.8728, 124.368, None, None),
+        (("imagenet-512", "var-readme", "VAR-d36"), 2.63, None, None, None),
+        (("ffhq-256", "taming-readme", "VQGAN"), 9.6, None, None, None),
+        (("celeba-hq-256", "taming-readme", "VQGAN"), 10.2, None, None, None),
     ],
 )
 def test_quality_is_as_the_sources_print_it(

@@ -59,6 +59,14 @@ def with_text(folder: Path, old: str, new: str) -> Card:
     return load_card(path)
 
 
+def test_the_suite_s_own_can_be_named_in_any_workspace(workspace: Workspace) -> None:
+    """But what the workspace has of the same name comes first, and what it lacks is not listed."""
+    assert registry.find_card("real", workspace).path == Path(__file__).resolve().parents[2] / "models" / "real"
+    assert registry.find_card("gan", workspace).path == workspace.models / "gan"
+    assert registry.find_protocol("scenes", workspace).data == "scenes"
+    assert list(registry.cards(workspace)) == ["gan", "var"] and registry.protocols(workspace) == {}
+
+
 def test_names_are_found_and_suggested(workspace: Workspace) -> None:
     assert list(registry.cards(workspace)) == ["gan", "var"]
     assert [card.name for card in registry.select(["var", "gan"], workspace)] == ["var", "gan"]

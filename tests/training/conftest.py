@@ -9,8 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from trilemma.data.scenes_data import ScenesData
 from trilemma.training import text_encoder
 from trilemma.training.loop import Stage, Step, learning_rate
+from trilemma.training.split import TrainingSplit
 
 
 class Killed(Exception):
@@ -26,6 +28,7 @@ class TinyStage(Stage):
 
     def __init__(self, images: int = 160, die_at: int | None = None) -> None:
         torch.manual_seed(5)
+        self.data = TrainingSplit(ScenesData())
         self.images, self.die_at = images, die_at
         self.net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.ReLU(), nn.Linear(8, 1))
         self.other = nn.Linear(1, 1)
@@ -64,7 +67,7 @@ def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A text encoder, untrained, as training writes it."""
     folder = tmp_path_factory.mktemp("text-encoder")
     torch.manual_seed(0)
-    stage = text_encoder.TextEncoderStage(torch.device("cpu"), width=32)
+    stage = text_encoder.TextEncoderStage(TrainingSplit(ScenesData()), torch.device("cpu"), width=32)
     weights = {name: module.state_dict() for name, module in stage.modules.items()}
     text_encoder.export(stage, weights, folder)
     return folder

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from trilemma.data import scenes
+from trilemma.data.scenes_data import ScenesData
 from trilemma.families.controls import read_prompt
 from trilemma.training.captions import DROPPED, drop_captions, wrong_captions
 from trilemma.training.loop import Step
+from trilemma.training.split import TrainingSplit
 
 
 def step(number: int) -> Step:
@@ -33,7 +35,7 @@ def test_exactly_one_factor_is_wrong() -> None:
     wrong_names = []
     for number in range(20):
         known = scenes.factors("train", step(number).indices)
-        for row, text in enumerate(wrong_captions(step(number))):
+        for row, text in enumerate(wrong_captions(TrainingSplit(ScenesData()), step(number))):
             told = read_prompt(text)
             wrong = [name for name in ("shape", "color", "background") if told[name] != getattr(known, name)[row]]
             assert len(wrong) == 1

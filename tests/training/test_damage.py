@@ -7,15 +7,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from trilemma.data.scenes_data import ScenesData
 from trilemma.training import damage as kinds
 from trilemma.training.damage import KINDS, damage
-from trilemma.training.loop import pictures
+from trilemma.training.split import TrainingSplit
 
 
 @pytest.fixture
 def images() -> Tensor:
     torch.manual_seed(0)
-    return pictures(np.arange(64), torch.device("cpu"))
+    return TrainingSplit(ScenesData()).pictures(np.arange(64), torch.device("cpu"))
 
 
 def half(images: Tensor) -> Tensor:

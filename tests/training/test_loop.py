@@ -14,8 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from trilemma.data import scenes
+from trilemma.data.mnist import open_fashion_mnist
+from trilemma.data.scenes_data import ScenesData
 from trilemma.training import loop
 from trilemma.training.loop import Average, Stage, Step, Trained, learning_rate, run_stage
+from trilemma.training.split import TrainingSplit
 
 
 def flat(trained: Trained) -> dict[str, Tensor]:
@@ -106,22 +109,26 @@ def test_a_mask_of_infinities_stays_a_mask() -> None:
     assert average.copy["mask"].tolist() == [0.0, -torch.inf]
 
 
-def test_an_epoch_is_a_permutation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scenes, "TRAIN_IMAGES", 100)
-    drawn = np.concatenate([loop._indices(7, step, 30) for step in range(10)]).reshape(3, 100)
+def test_an_epoch_is_a_permutation() -> None:
+    drawn = np.concatenate([loop._indices(7, step, 30, 100) for step in range(10)]).reshape(3, 100)
     for epoch in drawn:
         assert np.array_equal(np.sort(epoch), np.arange(100))
     assert not np.array_equal(drawn[0], drawn[1])
     loop._permutation.cache_clear()
-    again = loop._indices(7, 3, 30)  # across the edge of an epoch, from nothing
+    again = loop._indices(7, 3, 30, 100)  # across the edge of an epoch, from nothing
     assert np.array_equal(again, drawn.reshape(-1)[90:120])
-    assert not np.array_equal(loop._indices(8, 0, 30), drawn[0, :30])
+    assert not np.array_equal(loop._indices(8, 0, 30, 100), drawn[0, :30])
 
 
-def test_a_permutation_is_of_the_split_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    for count in (100, 50):
-        monkeypatch.setattr(scenes, "TRAIN_IMAGES", count)
-        assert np.array_equal(np.sort(loop._indices(7, 0, count)), np.arange(count))
+def test_a_stage_sees_the_whole_split_and_nothing_beyond(
+    tmp_path: Path, tiny_stage: Any, small_fashion_mnist: Path
+) -> None:
+    stage = tiny_stage(images=400)
+    stage.data = TrainingSplit(open_fashion_mnist())
+    run_stage(stage, tmp_path, seed=3, quiet=True)
+    seen = np.concatenate(stage.seen)
+    assert stage.data.count == 200
+    assert np.bincount(seen).tolist() == [2] * 200
 
 
 def test_marks_fire_once_when_their_share_is_reached(tmp_path: Path, tiny_stage: Any) -> None:
@@ -175,6 +182,7 @@ def test_a_killed_run_leaves_the_log_of_an_undisturbed_one(
 
 class Diverging(Stage):
     name = "diverging"
+    data = TrainingSplit(ScenesData())
     images, batch_size = 80, 8
     averaged = ()
     modules: dict[str, nn.Module] = {}  # noqa: RUF012
@@ -210,7 +218,7 @@ def test_the_learning_rate_warms_up_and_decays() -> None:
 
 
 def test_pictures_are_those_of_the_training_split() -> None:
-    pixels = loop.pictures(np.array([5, 6]), torch.device("cpu"))
+    pixels = TrainingSplit(ScenesData()).pictures(np.array([5, 6]), torch.device("cpu"))
     assert pixels.shape == (2, 3, 32, 32)
     back = ((pixels + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     assert np.array_equal(back, scenes.images("train", [5, 6]))

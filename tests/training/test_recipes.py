@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -18,29 +20,34 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trilemma.card import load_card
-from trilemma.data import scenes
+from trilemma.data import home, scenes
+from trilemma.data.mnist import FASHION_MNIST, open_fashion_mnist
+from trilemma.data.scenes_data import ScenesData
 from trilemma.errors import UserError
 from trilemma.families.text import TextEncoder, tokenize
 from trilemma.training import finish, token_cache
 from trilemma.training.job import Job
 from trilemma.training.reconstruction import PERCEPTUAL_WEIGHT, load_image_tower, reconstruction_loss
 from trilemma.training.run import train
-from trilemma.training.text_encoder import ImageTower, build_tokenizer, contrastive_loss
+from trilemma.training.split import TrainingSplit
+from trilemma.training.text_encoder import ImageTower, TextEncoderStage, build_tokenizer, contrastive_loss
 
 CPU = torch.device("cpu")
+SCENES = TrainingSplit(ScenesData())
 
 
 def test_the_training_split_is_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scenes, "TRAIN_IMAGES", 500)
+    data = TrainingSplit(ScenesData())
     calls: list[int] = []
 
     def encode(images: Tensor) -> Tensor:
         calls.append(len(images))
         return images.mean((2, 3)).mul(100).long()
 
-    first = token_cache.encode_training_split(tmp_path / "tokens.npy", encode, CPU)
+    first = token_cache.encode_training_split(tmp_path / "tokens.npy", data, encode, CPU)
     assert calls == [250, 250]
-    again = token_cache.encode_training_split(tmp_path / "tokens.npy", encode, CPU)
+    again = token_cache.encode_training_split(tmp_path / "tokens.npy", data, encode, CPU)
     assert calls == [250, 250]
     assert torch.equal(first, again)
     assert first.dtype == torch.int16
@@ -60,14 +67,24 @@ def test_an_encoding_that_was_cut_off_leaves_no_cache(tmp_path: Path, monkeypatc
         return images.mean((2, 3))
 
     with pytest.raises(KeyboardInterrupt):
-        token_cache.encode_training_split(tmp_path / "latents.npy", encode, CPU)
+        token_cache.encode_training_split(tmp_path / "latents.npy", TrainingSplit(ScenesData()), encode, CPU)
     assert not (tmp_path / "latents.npy").exists()
 
 
 def test_latents_are_kept_in_half_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scenes, "TRAIN_IMAGES", 250)
-    latents = token_cache.encode_training_split(tmp_path / "latents.npy", lambda x: x.mean((2, 3)), CPU)
+    data = TrainingSplit(ScenesData())
+    latents = token_cache.encode_training_split(tmp_path / "latents.npy", data, lambda x: x.mean((2, 3)), CPU)
     assert latents.dtype == torch.float16
+
+
+def test_the_last_batch_may_be_a_short_one(tmp_path: Path, small_fashion_mnist: Path) -> None:
+    data = TrainingSplit(open_fashion_mnist())
+    assert data.count % token_cache.BATCH
+    means = token_cache.encode_training_split(tmp_path / "means.npy", data, lambda x: x.mean((2, 3)), CPU)
+    assert len(means) == data.count
+    expected = data.pictures(np.array([data.count - 1]), CPU).mean((2, 3)).half()
+    assert torch.equal(means[-1:], expected)
 
 
 def test_reconstruction_loss_is_zero_for_the_original_alone(text_folder: Path) -> None:
@@ -136,7 +153,7 @@ def test_contrastive_loss_knows_pictures_of_one_mode() -> None:
 
 
 def test_every_word_is_one_token(text_folder: Path) -> None:
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(scenes.vocabulary())
     for word in scenes.vocabulary():
         assert len(tokenizer(word).input_ids) == 3, word  # start, word, end
     longest = max(scenes.captions("prompts", range(2000)), key=lambda text: len(text.split()))
@@ -147,11 +164,12 @@ def test_every_word_is_one_token(text_folder: Path) -> None:
 
 def test_every_process_builds_the_same_tokenizer() -> None:
     code = (
-        "import json, sys; from trilemma.training.text_encoder import build_tokenizer; "
-        "json.dump(json.loads(build_tokenizer().backend_tokenizer.to_str())['model'], sys.stdout)"
+        "import json, sys; from trilemma.data import scenes; "
+        "from trilemma.training.text_encoder import build_tokenizer; "
+        "json.dump(json.loads(build_tokenizer(scenes.vocabulary()).backend_tokenizer.to_str())['model'], sys.stdout)"
     )
     elsewhere = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    here = json.loads(build_tokenizer().backend_tokenizer.to_str())["model"]
+    here = json.loads(build_tokenizer(scenes.vocabulary()).backend_tokenizer.to_str())["model"]
     assert json.loads(elsewhere.stdout) == here
     assert sorted(here["vocab"].values()) == list(range(len(here["vocab"])))
 
@@ -172,8 +190,9 @@ def test_the_exported_encoder_opens_in_float32(text_folder: Path) -> None:
 def job(tmp_path: Path, text_folder: Path) -> Job:
     (tmp_path / "card.toml").write_text('# a comment\nname = "small"\nfamily = "gan"\n[network]\nlatent = 8\n')
     return Job(
-        card=load_card(tmp_path), folder=tmp_path, text_folder=text_folder, device=CPU, images=8, seed=1, quiet=True
-    )
+        card=load_card(tmp_path), folder=tmp_path, data=SCENES, text_folder=text_folder, device=CPU, images=8, seed=1,
+        quiet=True,
+    )  # fmt: skip
 
 
 def test_a_stage_starts_alike_whatever_ran_before(job: Job) -> None:
@@ -226,8 +245,8 @@ def test_a_table_is_replaced_and_the_rest_is_left(job: Job) -> None:
 
 
 def test_a_finished_card_says_what_was_reached(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finish.gates, "prompt_accuracy", lambda card, device, captions=0: 0.75)
-    monkeypatch.setattr(finish.gates, "reconstruction_accuracy", lambda reconstruct, device: 0.98)
+    monkeypatch.setattr(finish.gates, "prompt_accuracy", lambda card, source, device, captions=0: 0.75)
+    monkeypatch.setattr(finish.gates, "reconstruction_accuracy", lambda reconstruct, source, device, images=0: 0.98)
     job.save({"a": torch.ones(2)}, job.folder / "net.safetensors")
     job.checkpoints.mkdir()
     for folder in job.marks().values():
@@ -255,6 +274,15 @@ def test_the_log_is_thinned(job: Job, tiny_stage: Any) -> None:
     assert written["images"] == 40_000
 
 
+def test_where_no_network_reads_pictures_nothing_is_measured(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finish.gates, "READERS", {})
+    job.save({"a": torch.ones(2)}, job.folder / "net.safetensors")
+    finish.finish_card(job, None)
+    card = load_card(job.folder)
+    assert card.weights_sha256 and card.training["seed"] == 1
+    assert card.measured == {}
+
+
 def test_a_control_cannot_be_trained() -> None:
     with pytest.raises(UserError, match='"real" has no training recipe.*Known: .*gan'):
         train("real", quiet=True)
@@ -262,7 +290,12 @@ def test_a_control_cannot_be_trained() -> None:
 
 @pytest.mark.parametrize(
     ("misspelt", "meant"),
-    [("vqra", "vqar"), ("scenes-readr", "scenes-reader"), ("text-encodr", "text-encoder")],
+    [
+        ("vqra", "vqar"),
+        ("scenes-readr", "scenes-reader"),
+        ("text-encodr", "text-encoder"),
+        ("fashion-features", "fashion-mnist-features"),
+    ],
 )
 def test_a_misspelt_name_gets_a_suggestion(misspelt: str, meant: str) -> None:
     with pytest.raises(UserError, match=f'"{misspelt}" has no training recipe. Did you mean "{meant}"'):
@@ -273,3 +306,50 @@ def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match="no CUDA device"):
         train("gan", device="cuda", quiet=True)
+
+
+@pytest.mark.parametrize("name", ["gan-fashion-mnist", "text-encoder-fashion-mnist", "fashion-mnist-features"])
+def test_missing_data_is_told_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delenv(home.VARIABLE, raising=False)
+    monkeypatch.setenv("TRILEMMA_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(UserError, match="files of fashion-mnist are missing.*--download"):
+        train(name, device="cpu", out=tmp_path / "out", quiet=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_data_set_has_a_text_encoder_of_its_own(
+    tmp_path: Path, small_fashion_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TextEncoderStage, "images", TextEncoderStage.batch_size)
+    folder = train("text-encoder-fashion-mnist", device="cpu", out=tmp_path / "text", quiet=True)
+    assert (folder / "image_tower.safetensors").is_file()
+    encoder = TextEncoder(folder)
+    for words in ("T-shirt/top", "ankle boot"):
+        ids = tokenize(encoder.tokenizer, [words])
+        assert encoder.tokenizer.decode(ids[0], skip_special_tokens=True).replace(" ", "") == words.lower().replace(
+            " ", ""
+        )
+    embedded = encoder(FASHION_MNIST.classes).pooled_BD
+    assert torch.pdist(embedded).min() > 0.01
+
+
+def test_a_model_is_trained_on_the_data_of_its_card(
+    tmp_path: Path, small_fashion_mnist: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, given = tmp_path / "root", []
+    for name, text in {
+        "models/small/card.toml": 'name = "small"\nfamily = "gan"\ndata = "fashion-mnist"\n[network]\nlatent = 8\n',
+        "benchmarks/p.toml": "",
+    }.items():
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text(text)
+    monkeypatch.setattr("trilemma.training.gan.train", given.append)
+    monkeypatch.setattr("trilemma.training.run.finish_card", lambda job, reconstruction: None)
+    with pytest.raises(UserError, match="text encoder is missing. Train it: train text-encoder-fashion-mnist"):
+        train("small", root, device="cpu", quiet=True)
+    shutil.copytree(text_folder, root / "models" / "text-encoder-fashion-mnist")
+    train("small", root, device="cpu", quiet=True)
+    assert [job.data.source.name for job in given] == ["fashion-mnist"]
+    assert given[0].text_folder.name == "text-encoder-fashion-mnist"

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trilemma.errors import UserError
-from trilemma.metrics.catalog import COUNTERS, METRICS
+from trilemma.metrics.catalog import COUNTERS, DISTANCES, METRICS
 from trilemma.metrics.margins import GATING
 from trilemma.runner.speed import depends_on_machine
 from trilemma.statistics.average import average
@@ -26,7 +26,6 @@ from trilemma.tracking.series import IDENTITY_PARAMS, differing, machine
 SESSION_NOISE = 0.02
 """Standard deviation of the log of a time between sessions of one machine: that of the noisiest class of machine that
 docs/regression-tracking.md reckons with."""
-DISTANCES = ("fd_scenes", "fid")
 
 
 class Untestable(Exception):

@@ -17,6 +17,7 @@ from trilemma import registry
 from trilemma.card import check_name
 from trilemma.errors import UserError, suggest
 from trilemma.metrics.catalog import COUNTERS, METRICS
+from trilemma.protocol import SCENES
 from trilemma.strict_toml import NOT_IN_FILE, check_references, read
 from trilemma.workspace import Workspace
 
@@ -173,13 +174,18 @@ class Asserted:
 
 @dataclass(frozen=True, kw_only=True)
 class Claims:
-    """The whole file: the claims in its order, and what they call by name."""
+    """The whole file: the claims in its order, and what they call by name.
+
+    Attributes:
+        data: the data set whose metrics the words are: of runs over another one, nothing is said.
+    """
 
     sources: dict[str, Source]
     roles: dict[str, Role]
     words: dict[str, Word]
     claims: tuple[Claim, ...]
     asserted: tuple[Asserted, ...] = ()
+    data: str = SCENES
     path: Path = field(metadata=NOT_IN_FILE)
 
     def __post_init__(self) -> None:

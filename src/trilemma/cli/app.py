@@ -11,11 +11,16 @@ from trilemma.cli.baseline import baseline
 from trilemma.cli.calibrate import calibrate
 from trilemma.cli.calibrate_metrics import calibrate_metrics
 from trilemma.cli.compare import compare
+from trilemma.cli.convert import convert
 from trilemma.cli.explain_diff import explain_diff
 from trilemma.cli.export import export
+from trilemma.cli.fetch import fetch
 from trilemma.cli.gate import gate
 from trilemma.cli.history import history
+from trilemma.cli.init import init
 from trilemma.cli.list import list_
+from trilemma.cli.prepare import prepare
+from trilemma.cli.prompts import prompts
 from trilemma.cli.query import query
 from trilemma.cli.report import report
 from trilemma.cli.run import run
@@ -51,11 +56,15 @@ def _options(
     """Measures what an image generator gives up: quality, diversity or speed."""
 
 
+app.command("init")(init)
 app.command("list")(list_)
+app.command("fetch")(fetch)
+app.command("prompts")(prompts)
 app.command("run")(run)
 app.command("speed")(speed)
 app.command("sweep")(sweep)
 app.command("train")(train)
+app.command("prepare")(prepare)
 app.command("report")(report)
 app.command("runs")(runs)
 app.command("show")(show)
@@ -70,3 +79,4 @@ app.command("score")(score)
 app.command("stats")(stats)
 app.command("calibrate-metrics")(calibrate_metrics)
 app.command("explain-diff")(explain_diff)
+app.command("convert")(convert)

@@ -124,7 +124,7 @@ def chosen_models(text: str | None, protocol: Protocol, root: Path | None) -> li
 
     workspace = find_workspace(root)
     named = [name.strip() for name in text.split(",") if name.strip()] if text is not None else None
-    found = select((protocol.models or competing(workspace)) if named is None else named, workspace)
+    found = select((protocol.models or competing(workspace, protocol)) if named is None else named, workspace)
     refuse_random(found)
     return [card for card in found if named is not None or not card.control]
 

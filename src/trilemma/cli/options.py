@@ -27,6 +27,7 @@ Out = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where networks run.")]
+Fetch = Annotated[bool, typer.Option("--download", help="Fetch weights and data that are missing.")]
 
 
 LOG_WIDTH = 160  # a log has no edge: tables need not be folded to the 80 columns that are assumed elsewhere

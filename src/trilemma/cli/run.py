@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trilemma.cli.options import Device, Json, Out, Quiet, Root, people, print_json
+from trilemma.cli.options import Device, Fetch, Json, Out, Quiet, Root, people, print_json
 
 if TYPE_CHECKING:
     from trilemma.runner.run import Request
@@ -38,6 +38,7 @@ def run(
             "grids alone (0.2 MB a model), or none.",
         ),
     ] = "all",
+    download: Fetch = False,
     out: Out = None,
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write the table as CSV.", show_default=False)
@@ -51,6 +52,10 @@ def run(
     Example: trilemma run scenes --models gan,var --samples 256 --seed 1
     """
     request = _request(protocol, models, samples, seed, device, images, out, root)
+    if download:
+        from trilemma.runner.fetching import fetch
+
+        fetch(request.protocol)
     finished = measure(request, quiet=quiet)
     if csv is not None:
         from trilemma.cli.table import write_csv
@@ -83,7 +88,7 @@ def _request(
     names = [name.strip() for name in models.split(",") if name.strip()] if models is not None else wanted.models
     return Request(
         protocol=wanted,
-        cards=tuple(select(names or competing(workspace), workspace)),
+        cards=tuple(select(names or competing(workspace, wanted), workspace, wanted)),
         runs=out.expanduser().resolve() if out is not None else workspace.runs,
         cache=cache_folder(),
         samples=samples,

@@ -14,7 +14,9 @@ from trilemma.cli.scoring import BatchSize, Download, DType, NoCache, Resize, Se
 if TYPE_CHECKING:
     from trilemma.scoring.score import Score
 
-SOURCE = "a folder, .npz, .npy, zip or tar of images; scenes or scenes:SPLIT; RUN:MODEL; a model's name"
+SOURCE = (
+    "a folder, .npz, .npy, zip or tar of images; hf:... or wds:...; scenes or scenes:SPLIT; RUN:MODEL; a model's name"
+)
 
 
 def score(
@@ -45,7 +47,7 @@ def score(
         ),
     ] = None,
     resize: Resize = None,
-    batch_size: BatchSize = 64,
+    batch_size: BatchSize = 32,
     device: Device = "auto",
     dtype: DType = None,
     download: Download = False,
@@ -69,7 +71,9 @@ def score(
         from trilemma.scoring.score import score as compute
 
         chosen = None if preset is None else named_presets(preset)
-        resolver = Resolver(root=root, runs=out, seed=seed, device=device, drawing=partial(told, "drawing"))
+        resolver = Resolver(
+            root=root, runs=out, seed=seed, device=device, drawing=partial(told, "drawing"), download=download
+        )
         sides = resolver.side(real, reference), resolver.side(fake, samples, prompts)
         trained = None if training is None else resolver.side(training)
         found = compute(*sides, chosen or default_presets(*sides), options, told, trained)

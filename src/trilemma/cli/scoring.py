@@ -28,7 +28,7 @@ DType = Annotated[
     str | None,
     typer.Option(metavar="float32|float64", help="What networks compute in [the preset's own].", show_default=False),
 ]
-Download = Annotated[bool, typer.Option("--download", help="Fetch weights that are missing.")]
+Download = Annotated[bool, typer.Option("--download", help="Fetch weights, and pictures of the hub, that are missing.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep features.")]
 Seed = Annotated[int, typer.Option(metavar="S", help="Draws a model's images; chooses and deals out images otherwise.")]
 

@@ -28,7 +28,7 @@ def stats(
     preset: Annotated[str, typer.Option(metavar="NAME", help="Whose network makes the features.")] = "fid",
     samples: Annotated[int | None, typer.Option(metavar="N", help="Take N images [all].", show_default=False)] = None,
     resize: Resize = None,
-    batch_size: BatchSize = 64,
+    batch_size: BatchSize = 32,
     device: Device = "auto",
     dtype: DType = None,
     download: Download = False,
@@ -49,7 +49,7 @@ def stats(
         from trilemma.scoring.stats import write_statistics
 
         chosen = find_preset(preset)
-        resolver = Resolver(root=root, seed=seed, device=device, drawing=partial(told, "drawing"))
+        resolver = Resolver(root=root, seed=seed, device=device, drawing=partial(told, "drawing"), download=download)
         side = resolver.side(source, samples)
         written = write_statistics(side, file, chosen, options, told)
     if json:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trilemma.cli.text_table import MISSING
+from trilemma.metrics.catalog import DISTANCES, METRICS
 from trilemma.report.numbers import quantity, with_error
 from trilemma.store.atomic import write_text
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from trilemma.store.run import Run
 
 # The columns of the score table. Errors stand with the scores and the distance: a terminal holds no more.
-SCORES = {"score_quality": "quality", "score_diversity": "diversity", "score_speed": "speed", "fd_scenes": "FD"}
+SCORES = {"score_quality": "quality", "score_diversity": "diversity", "score_speed": "speed"}
+SHORT = {"fd_scenes": "FD", "fd": "FD"}
+"""Headings of distances whose titles are long."""
 BESIDE = {
     "coverage": "coverage",
     "prompt_accuracy": "accuracy",
@@ -49,13 +52,22 @@ def score_table(run: Run) -> Table:
     table = Table(
         title=title, caption=caption, title_justify="left", caption_justify="left", box=SIMPLE_HEAD, padding=0
     )
+    scored, beside = _columns(run)
     table.add_column("model")
-    for heading in (*SCORES.values(), *BESIDE.values()):
+    for heading in (*scored.values(), *beside.values()):
         table.add_column(heading, justify="right")
     for model in run.models:
-        cells = [_cell(run.row(model, metric)) for metric in SCORES]
-        table.add_row(run.label(model), *cells, *[_cell(run.row(model, metric), error=False) for metric in BESIDE])
+        cells = [_cell(run.row(model, metric)) for metric in scored]
+        table.add_row(run.label(model), *cells, *[_cell(run.row(model, metric), error=False) for metric in beside])
     return table
+
+
+def _columns(run: Run) -> tuple[dict[str, str], dict[str, str]]:
+    """Returns metric → heading of the columns with errors, and of those without; what a protocol lacks has none."""
+    measured = {row.metric for row in run.rows}
+    distance = next((name for name in DISTANCES if name in measured), None)
+    scored = SCORES if distance is None else SCORES | {distance: SHORT.get(distance, METRICS[distance].title)}
+    return scored, {name: heading for name, heading in BESIDE.items() if name in measured}
 
 
 def metric_table(run: Run) -> Table:

@@ -11,7 +11,7 @@ from trilemma.cli.options import Device, Quiet, Root, people
 
 
 def train(
-    model: Annotated[str, typer.Argument(help='A model, an instrument of the protocol scenes, or "text-encoder".')],
+    model: Annotated[str, typer.Argument(help="A model, an instrument, or a text encoder.")],
     device: Device = "auto",
     out: Annotated[
         Path | None,
@@ -21,6 +21,9 @@ def train(
         int | None,
         typer.Option(metavar="N", help="See N images instead of the recipe's number.", show_default=False),
     ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch the data set where it is missing.", show_default=False)
+    ] = False,
     root: Root = None,
     quiet: Quiet = False,
 ) -> None:
@@ -35,4 +38,5 @@ def train(
     from trilemma.training.run import train as train_model
 
     chosen = {} if images is None else {"images": images}
-    people().print(f"Trained: {train_model(model, root, device=device, out=out, quiet=quiet, **chosen)}")
+    folder = train_model(model, root, device=device, out=out, quiet=quiet, download=download, **chosen)
+    people().print(f"Trained: {folder}")

@@ -106,6 +106,12 @@ def open_npz(path: Path) -> ArrayImages:
         return ArrayImages(str(path), archive.open(arrays[IMAGES]), arrays[IMAGES].file_size)
 
 
+def holds_images(path: Path) -> bool:
+    """Returns whether an ``.npz`` holds images, perhaps beside statistics, as in ADM's reference batches."""
+    with zipfile.ZipFile(path) as archive:
+        return f"{IMAGES}.npy" in archive.namelist()
+
+
 def _no_images(names: dict[str, zipfile.ZipInfo], where: str) -> UserError:
     if STATISTICS <= names.keys():
         return UserError(

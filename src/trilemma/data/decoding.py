@@ -23,6 +23,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from trilemma.data import limits
 from trilemma.data.damage import reading
+from trilemma.data.plain_png import decode_plain, plain_size
 from trilemma.data.webp_header import webp_size
 from trilemma.errors import UserError
 
@@ -35,6 +36,9 @@ def decode(data: bytes, where: str) -> NDArray[np.uint8]:
     Raises:
         UserError: the bytes are no image, or one that is refused (see above); ``where`` names it.
     """
+    plain = decode_plain(data) if _is_allowed(plain_size(data)) else None
+    if plain is not None:
+        return plain
     with reading("image", where):
         image = _checked(data, where)
         if isinstance(image, PngImageFile):
@@ -49,9 +53,16 @@ def declared_size(data: bytes, where: str) -> tuple[int, int]:
     Raises:
         UserError: as in :func:`decode`, for all that the header tells.
     """
+    plain = plain_size(data)
+    if plain is not None and _is_allowed(plain):
+        return plain
     with reading("image", where):
         width, height = _checked(data, where).size
         return height, width
+
+
+def _is_allowed(size: tuple[int, int] | None) -> bool:
+    return size is not None and 0 < size[0] * size[1] <= limits.MAX_PIXELS
 
 
 def _checked(data: bytes, where: str) -> ImageFile:

@@ -13,7 +13,7 @@ from trilemma.data.names import is_hidden, is_image
 from trilemma.errors import UserError
 
 
-def open_folder(folder: Path) -> ImageFiles[Path]:
+def open_folder(folder: Path) -> ImageFiles[str]:
     """Returns the images under a folder. Hidden folders are not entered, and count as one file passed over.
 
     Raises:
@@ -22,19 +22,19 @@ def open_folder(folder: Path) -> ImageFiles[Path]:
     return ImageFiles(str(folder), _walk(folder), _read)
 
 
-def _walk(root: Path) -> Iterator[tuple[str, Path]]:
+def _walk(root: Path) -> Iterator[tuple[str, str]]:
     pending = [""]
     while pending:
         inside = pending.pop()
         for entry in _entries(root / inside):
             key = inside + entry.name
             if is_hidden(entry.name):
-                yield key, Path(entry.path)
+                yield key, entry.path
             elif entry.is_dir(follow_symlinks=False):
                 pending.append(f"{key}/")
             else:
                 _check(entry, key, root)
-                yield key, Path(entry.path)
+                yield key, entry.path
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -61,7 +61,7 @@ def _check_link(link: Path, key: str, root: Path) -> None:
         raise UserError(f"this link leads out of the folder, to {target}.", where=str(link), hint="Copy the file here.")
 
 
-def _read(path: Path, where: str) -> bytes:
-    with reading("file", where):
-        limits.check_file_bytes(path.stat().st_size, where)
-        return path.read_bytes()
+def _read(path: str, where: str) -> bytes:
+    with reading("file", where), open(path, "rb", buffering=0) as file:  # in half the time that Path takes for it
+        limits.check_file_bytes(os.fstat(file.fileno()).st_size, where)
+        return file.read()

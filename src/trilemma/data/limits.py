@@ -7,6 +7,7 @@ from trilemma.errors import UserError
 MAX_PIXELS = 2**26  # one image: 8,192 x 8,192
 MAX_FILE_BYTES = 2**28  # one encoded image: MAX_PIXELS at four bytes each
 MAX_UNPACKED_BYTES = 2**31  # a compressed tar, which is unpacked in memory
+MAX_ROW_GROUP_BYTES = 2**30  # the images of one row group, which is read whole
 
 
 def check_file_bytes(size: int, where: str) -> None:
@@ -26,4 +27,17 @@ def check_pixels(height: int, width: int, where: str) -> None:
             f"this image says that it is {width:,} x {height:,} pixels; 1 to {MAX_PIXELS:,} in all are read.",
             where=where,
             hint="Remove it, or store it smaller.",
+        )
+
+
+def check_row_group(size: int, where: str) -> None:
+    """Raises UserError where the images of one row group of a Parquet file have more than :data:`MAX_ROW_GROUP_BYTES`.
+
+    A row group is read whole.
+    """
+    if size > MAX_ROW_GROUP_BYTES:
+        raise UserError(
+            f"the images of this row group have {size:,} bytes; {MAX_ROW_GROUP_BYTES:,} are read at a time.",
+            where=where,
+            hint="Write the file again with smaller row groups.",
         )

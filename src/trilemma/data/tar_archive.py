@@ -57,13 +57,27 @@ def _unpacked(path: Path) -> bytes:
 
 
 def _listed(opened: Callable[[], BinaryIO], where: str) -> Iterator[tuple[str, tarfile.TarInfo]]:
-    with reading("tar archive", where), opened() as file, tarfile.open(fileobj=file, mode="r:") as archive:
-        members = [_sound(member) for member in archive]
+    with reading("tar archive", where), opened() as file:
+        members = list(members_of(file))
+    return ((member_key(member.name, where), member) for member in members if not member.isdir())
+
+
+def members_of(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    """Yields the members of an archive, one at a time and none of them kept; wrap it in ``damage.reading``.
+
+    Raises:
+        ValueError: the archive is damaged or cut off.
+    """
+    count = 0
+    with tarfile.open(fileobj=file, mode="r:") as archive:
+        while (member := archive.next()) is not None:
+            archive.members.clear()  # type: ignore[attr-defined] # it would remember them all
+            count += 1
+            yield _sound(member)
         file.seek(archive.offset)
         # tarfile takes a damaged header, or a lost tail, for the end; the true end is a block of zeros.
         if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-            raise ValueError(f"it is damaged or cut off after {len(members)} members")
-    return ((member_key(member.name, where), member) for member in members if not member.isdir())
+            raise ValueError(f"it is damaged or cut off after {count} members")
 
 
 def _sound(member: tarfile.TarInfo) -> tarfile.TarInfo:

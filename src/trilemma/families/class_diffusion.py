@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from trilemma.card import Precision
 from trilemma.errors import UserError
-from trilemma.families.class_labels import labels_for_guidance
+from trilemma.families.class_prompts import ClassPrompts
+from trilemma.families.diffusers_call import GUIDANCE, STEPS
 from trilemma.families.diffusers_parts import AUTOENCODERS, DENOISERS, SCHEDULERS, build_part
-from trilemma.families.latent_diffusion import KNOBS
 from trilemma.families.preparing import cast, compile_in_place
 from trilemma.families.random_weights import check_random, random_network
 from trilemma.families.sampling import guide
@@ -90,12 +90,12 @@ class ClassDiffusion:
             "autoencoder", partial(build_autoencoder, card, with_encoder=False), card, device
         )
         self.scheduler = build_part(card, "scheduler", SCHEDULERS)
-        self.classes, self.device = classes_of(card), device
+        self.classes, self.device = ClassPrompts(card, classes_of(card)), device
         config = self.denoiser.network.config
         self.shape = (config.in_channels, config.sample_size, config.sample_size)
         self.evaluations = 0
         self.info = GeneratorInfo(
-            name=card.name, family="class-diffusion", resolution=card.resolution, knobs=KNOBS,
+            name=card.name, family="class-diffusion", resolution=card.resolution, knobs=(STEPS, GUIDANCE),
             parameters=count_parameters(self.denoiser, self.autoencoder),
             capabilities=frozenset({"bf16", "fp16", "compile"}),
         )  # fmt: skip
@@ -113,7 +113,7 @@ class ClassDiffusion:
         settings = resolve_knobs(self.info.knobs, knobs)
         scale = settings["guidance_scale"]
         with stage(TEXT):
-            labels, guided = labels_for_guidance(prompts, self.classes, scale)
+            labels, guided = self.classes.for_guidance(prompts, scale)
         with stage(SAMPLE):
             self.scheduler.set_timesteps(settings["num_inference_steps"])
             latents = self._denoise(labels.to(self.device), scale if guided else None, SampleStreams(seeds))

@@ -1,6 +1,7 @@
 """Controls: generators whose quality and diversity are known, registered like any model.
 
-A metric that does not put them in the order that it claims to see has failed, not the model.
+A metric that does not put them in the order that it claims to see has failed, not the model. Over Scenes they draw,
+over other data they show real pictures: see ``data_controls``.
 
 - ``real``: fresh pictures of what the prompt says.
 - ``reduced``: real ones shrunk to 4x4 and back.
@@ -24,10 +25,13 @@ from torch.nn import functional as F
 
 from trilemma.data import scenes
 from trilemma.errors import UserError, suggest
+from trilemma.families.control_cards import shown_of
 from trilemma.generator import GeneratorInfo, SampleStreams, check_batch, resolve_knobs
 
 if TYPE_CHECKING:
     from trilemma.card import Card
+
+Make = Callable[[Sequence[str], Sequence[int], int], NDArray[np.uint8]]
 
 GRAIN = 24.0
 SMALL = 4
@@ -35,28 +39,35 @@ _CAPTIONED = (("shape", scenes.SHAPES), ("color", scenes.COLORS), ("background",
 
 
 class Control:
-    """A generator without a network: it reads the prompt and draws the rest from the sample's stream."""
+    """A generator without a network: ``make`` takes prompts, seeds and resolution to images, uint8 (B, H, W, 3)."""
 
-    def __init__(self, card: Card, device: str) -> None:
-        kind = card.options.get("kind")
-        if kind not in _KINDS:
-            raise UserError(f"unknown kind of control {kind!r}.", where="options.kind", hint=suggest(str(kind), _KINDS))
-        self._make = _KINDS[kind]
+    def __init__(self, card: Card, device: str, make: Make, capabilities: frozenset[str] = frozenset()) -> None:
+        self._make = make
         self._device = device
         self.evaluations = 0
-        self.info = GeneratorInfo(name=card.name, family="controls", resolution=card.resolution, parameters=0)
+        self.info = GeneratorInfo(
+            name=card.name, family="controls", resolution=card.resolution, parameters=0, capabilities=capabilities
+        )
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int], **knobs: float) -> Tensor:
         """See :class:`trilemma.generator.Generator`."""
         check_batch(prompts, seeds)
         resolve_knobs(self.info.knobs, knobs)
-        images_BHWC = self._make(prompts, SampleStreams(seeds), self.info.resolution)
+        images_BHWC = self._make(prompts, seeds, self.info.resolution)
         return torch.from_numpy(images_BHWC).permute(0, 3, 1, 2).contiguous().to(self._device)
 
 
 def load(card: Card, device: str) -> Control:
     """Builds the control that a card's ``options.kind`` names."""
-    return Control(card, device)
+    kind, shown = card.options.get("kind"), shown_of(card)
+    if shown is not None:
+        from trilemma.families.data_controls import DataControl
+
+        return DataControl(card, device, shown)
+    if kind not in _KINDS:
+        raise UserError(f"unknown kind of control {kind!r}.", where="options.kind", hint=suggest(str(kind), _KINDS))
+    draw = _KINDS[kind]
+    return Control(card, device, lambda prompts, seeds, resolution: draw(prompts, SampleStreams(seeds), resolution))
 
 
 def read_prompt(prompt: str) -> dict[str, int]:
@@ -90,15 +101,24 @@ def _real(prompts: Sequence[str], streams: SampleStreams, resolution: int) -> ND
 
 
 def _reduced(prompts: Sequence[str], streams: SampleStreams, resolution: int) -> NDArray[np.uint8]:
-    images = torch.from_numpy(_real(prompts, streams, resolution)).permute(0, 3, 1, 2).float()
-    small = F.adaptive_avg_pool2d(images, SMALL)
-    large = F.interpolate(small, size=(resolution, resolution), mode="bilinear", align_corners=False)
+    return shrunk(_real(prompts, streams, resolution), SMALL)
+
+
+def shrunk(images_BHWC: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Returns uint8 images ``(B, H, W, 3)`` averaged down to ``side`` x ``side`` and enlarged to their size again."""
+    images = torch.from_numpy(images_BHWC).permute(0, 3, 1, 2).float()
+    small = F.adaptive_avg_pool2d(images, side)
+    large = F.interpolate(small, size=images_BHWC.shape[1:3], mode="bilinear", align_corners=False)
     return _uint8(large.permute(0, 2, 3, 1).numpy())
 
 
 def _noisy(prompts: Sequence[str], streams: SampleStreams, resolution: int) -> NDArray[np.uint8]:
-    images = _real(prompts, streams, resolution)
-    return _uint8(images + GRAIN * streams.normal(resolution, resolution, 3).numpy())
+    return grainy(_real(prompts, streams, resolution), streams)
+
+
+def grainy(images_BHWC: NDArray[np.uint8], streams: SampleStreams) -> NDArray[np.uint8]:
+    """Returns uint8 images ``(B, H, W, 3)`` with Gaussian noise of 24 grey levels from each sample's stream."""
+    return _uint8(images_BHWC + GRAIN * streams.normal(*images_BHWC.shape[1:]).numpy())
 
 
 def _mode_drop(prompts: Sequence[str], streams: SampleStreams, resolution: int) -> NDArray[np.uint8]:

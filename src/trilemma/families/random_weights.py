@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -62,16 +63,30 @@ def random_network(
     They are a function of the model's name, of ``name`` and of the kind of device. Nothing is drawn twice.
     """
     seed = int(digest(["weights", card.model, name])[:16], 16) >> 1
-    devices = range(torch.cuda.device_count()) if torch.device(device).type == "cuda" else ()
-    with torch.random.fork_rng(devices=list(devices)):
+    with _own_stream(device):
         torch.manual_seed(seed)
-        with torch.device(device), _WithoutDraws():
-            network = make()
+        network = _built(make, device)
         if (precision or card.precision) != "fp32":
             cast([network], precision or card.precision)
         fill(network)
     channels_last([network])
     return network.eval().requires_grad_(False)
+
+
+def undrawn_network(make: Callable[[], M], device: str) -> M:
+    """Returns the network that ``make`` builds, on the device, to be filled from a file: nothing is drawn before."""
+    with _own_stream(device):
+        return _built(make, device).eval().requires_grad_(False)
+
+
+def _own_stream(device: str) -> AbstractContextManager[None]:
+    devices = range(torch.cuda.device_count()) if torch.device(device).type == "cuda" else ()
+    return torch.random.fork_rng(devices=list(devices))
+
+
+def _built(make: Callable[[], M], device: str) -> M:
+    with torch.device(device), _WithoutDraws():
+        return make()
 
 
 @torch.no_grad()

@@ -46,6 +46,14 @@ def sample_categorical(
     """
     if temperature == 0:
         return logits_BV.argmax(-1)
+    probability_BV = kept_probabilities(logits_BV, temperature=temperature, top_k=top_k, top_p=top_p)
+    cumulative_BV = probability_BV.cumsum(-1)
+    target_B1 = uniform_B[:, None] * cumulative_BV[:, -1:]
+    return torch.searchsorted(cumulative_BV, target_B1, right=True)[:, 0].clamp(max=logits_BV.shape[-1] - 1)
+
+
+def kept_probabilities(logits_BV: Tensor, *, temperature: float, top_k: int, top_p: float) -> Tensor:
+    """Returns float64 ``(B, V)``: the probabilities, 0 where cut off. See :func:`sample_categorical`."""
     scaled_BV = logits_BV.double()
     if temperature != 1:
         scaled_BV = scaled_BV / temperature
@@ -53,11 +61,7 @@ def sample_categorical(
         least = scaled_BV.topk(top_k, dim=-1).values[:, -1:]
         scaled_BV = scaled_BV.masked_fill(scaled_BV < least, -torch.inf)
     probability_BV = scaled_BV.softmax(-1)
-    if top_p < 1:
-        probability_BV = _nucleus(probability_BV, top_p)
-    cumulative_BV = probability_BV.cumsum(-1)
-    target_B1 = uniform_B[:, None] * cumulative_BV[:, -1:]
-    return torch.searchsorted(cumulative_BV, target_B1, right=True)[:, 0].clamp(max=logits_BV.shape[-1] - 1)
+    return _nucleus(probability_BV, top_p) if top_p < 1 else probability_BV
 
 
 def _nucleus(probability_BV: Tensor, top_p: float) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,9 +34,16 @@ def load_weights(module: nn.Module, path: Path, *, computed: tuple[str, ...] = (
         raise UserError(
             "the weights are missing.", where=str(path), hint="Train the model: python bench.py train NAME."
         )
+    fit_weights(module, load_file(path), path, computed=computed)
+
+
+def fit_weights(
+    module: nn.Module, tensors: Mapping[str, Tensor], path: Path, *, computed: tuple[str, ...] = ()
+) -> None:
+    """Copies tensors by name into ``module``; see :func:`load_weights`. ``path`` is where they are from."""
     known = {name: value for name, value in module.state_dict().items() if name.endswith(computed)}
     try:
-        module.load_state_dict(known | load_file(path))
+        module.load_state_dict(known | dict(tensors))
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise UserError(f"the weights do not fit the card's [network]: {first}", where=str(path)) from error

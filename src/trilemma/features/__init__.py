@@ -37,12 +37,18 @@ def instrument_folder(name: str) -> Path:
 def identity(protocol: Protocol) -> dict[str, str]:
     """Returns role → digest of weights and preprocessing, for the instruments of a protocol; needs no torch.
 
-    Inception is among them where its weights are at hand. A protocol without networks gets none.
+    Of Scenes, Inception is among them where its weights are at hand. A protocol without networks gets none.
+
+    Raises:
+        UserError: a name is none, or weights that are not optional are missing.
     """
     if protocol.extractors is None:
         return {}
-    names = vars(protocol.extractors)
-    digests = {role: _digest(instrument_folder(name)) for role, name in names.items()}
+    if not protocol.knows_truth:
+        from trilemma.features import named
+
+        return named.identity(protocol)
+    digests = {role: _digest(instrument_folder(name)) for role, name in protocol.extractors.roles().items()}
     inception = inception_file()
     return digests if inception is None else digests | {"inception": file_digest(inception)}
 

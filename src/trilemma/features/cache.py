@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +130,20 @@ class CachedFeatures:
 
     def _shard(self, start: int) -> Path:
         return self.folder / f"shard-{start:09d}.npz"
+
+
+def read_in_blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yields the rows of cached features, some at a time.
+
+    They are read from their file and not through its mapping: pages that were looked at once stay in memory with it, so
+    that all of them would be there in the end.
+    """
+    assert isinstance(array, np.memmap) and array.filename is not None, "cached features are mapped from disk"
+    with Path(array.filename).open("rb") as file:
+        file.seek(array.offset)
+        for start, end in shards(len(array)):
+            rows = np.fromfile(file, array.dtype, (end - start) * array[0].size)
+            yield rows.reshape(end - start, *array.shape[1:])
 
 
 def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:

@@ -16,8 +16,9 @@ from torch.nn import functional as F
 from trilemma.errors import UserError
 from trilemma.features.precision import full_precision
 from trilemma.features.preprocessing import Pixels, prepare
-from trilemma.features.recipe import DType, Recipe
+from trilemma.features.recipe import TARGET, DType, Recipe
 from trilemma.features.weights import locate, read_tensors
+from trilemma.plugins import imported
 
 
 class Extractor:
@@ -98,6 +99,9 @@ def _network(recipe: Recipe, paths: list[Path]) -> nn.Module:
         from trilemma.features.grey_levels import GreyLevels
 
         return GreyLevels(size)
+    if TARGET in recipe.network:
+        built: nn.Module = imported(recipe.network)(paths, size)
+        return built
     weights, *others = paths
     if recipe.network == "tf-inception":
         from trilemma.features.inception import inception_from
@@ -111,6 +115,10 @@ def _network(recipe: Recipe, paths: list[Path]) -> nn.Module:
         from trilemma.features.clip import clip_from
 
         return clip_from(read_tensors(weights), others[0] if others else None, weights)
+    if recipe.network == "class-net":
+        from trilemma.features.class_features import ClassFeatures
+
+        return ClassFeatures(weights.parent)
     from trilemma.features.scenes_features import ScenesFeatures
 
     return ScenesFeatures(weights.parent)

@@ -11,8 +11,10 @@ from torch import Tensor
 from transformers import CLIPModel, CLIPTokenizer
 
 from trilemma.data import scenes
+from trilemma.data.of_protocol import data_of
 from trilemma.errors import UserError
 from trilemma.features import identity, inception_file, instrument_folder
+from trilemma.features.data_instruments import DataInstruments
 from trilemma.features.factor_net import load_factor_net, read_factors
 from trilemma.features.inception import Inception
 from trilemma.features.thumbnails import thumbnails
@@ -37,6 +39,7 @@ class Instruments:
         self.identity = identity(protocol)
         self.device = torch.device(device)
         self.extractor = load_factor_net(instrument_folder(named.features)).to(self.device)
+        assert named.reader is not None and named.clip is not None, "Scenes need both"
         self.reader = load_factor_net(instrument_folder(named.reader)).to(self.device)
         folder = instrument_folder(named.clip)
         clip = CLIPModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
@@ -87,8 +90,10 @@ class Instruments:
         return scores
 
 
-def load_instruments(protocol: Protocol, device: str) -> Instruments:
+def load_instruments(protocol: Protocol, device: str) -> Instruments | DataInstruments:
     """Builds the instruments that a protocol names, on a device."""
+    if not protocol.knows_truth:
+        return DataInstruments(protocol, data_of(protocol), device)
     return Instruments(protocol, device)
 
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
 from trilemma.errors import UserError
 from trilemma.features.clean_resize import resize_clean
@@ -53,6 +54,11 @@ def resize_tensorflow1(images_B3HW: Tensor, size: int) -> Tensor:
     return resized
 
 
+def resize_torch(images_B3HW: Tensor, size: int) -> Tensor:
+    """Returns float images resized as pytorch-fid does it: bilinear between pixel centres, not anti-aliased."""
+    return F.interpolate(images_B3HW, size=(size, size), mode="bilinear", align_corners=False)
+
+
 def resize_pillow(image: Pixels, size: int, fit: Fit) -> Pixels:
     """Returns one uint8 image ``(size, size, 3)``: Pillow's bicubic filter, rounded to uint8."""
     picture = Image.fromarray(image)
@@ -75,7 +81,7 @@ def _resized(images: list[Pixels], resize: Resize | None, device: torch.device, 
     grey = _tensor(images, device, dtype)
     if resize is None:
         return grey
-    return (resize_tensorflow1 if resize.implementation == "tensorflow1" else resize_clean)(grey, resize.size)
+    return _RESIZERS[resize.implementation](grey, resize.size)
 
 
 def _in_threads(images: list[Pixels], resize: Resize) -> list[Pixels]:
@@ -109,3 +115,6 @@ def _centre_square(picture: Image.Image) -> Image.Image:
     side = min(picture.size)
     left, top = ((length - side) // 2 for length in picture.size)
     return picture.crop((left, top, left + side, top + side))
+
+
+_RESIZERS = {"tensorflow1": resize_tensorflow1, "torch": resize_torch, "pillow": resize_clean}

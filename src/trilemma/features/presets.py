@@ -8,11 +8,12 @@ float32.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from trilemma.errors import UserError, suggest
+from trilemma.features.plugin import recipe_of_plugin
 from trilemma.features.recipe import Normalization, Recipe, Resize, compared
 from trilemma.features.weights import WeightsFile
 from trilemma.identity import digest
@@ -65,7 +66,11 @@ class Preset:
 
 
 def preset(name: str) -> Preset:
-    """Returns the preset of this name; raises UserError with a suggestion when there is none."""
+    """Returns the preset of this name, or that of a plug-in; raises UserError with a suggestion where there is none."""
+    plugged = recipe_of_plugin(name, own=name in PRESETS)
+    if plugged is not None:
+        title = f"the features of {plugged.plugin}, by the suite's own conventions"
+        return Preset(name=name, title=title, recipe=replace(plugged, outputs=("features",)), metrics=_OF_ANY_FEATURES)
     if name not in PRESETS:
         raise UserError(f'there is no preset "{name}".', hint=suggest(name, PRESETS))
     return PRESETS[name]
@@ -112,6 +117,7 @@ CLIP_L14_336 = _of_openai(
 _TENSORFLOW = Resize(
     size=299, kernel="bilinear", implementation="tensorflow1", antialias=False, quantized=False, fit="stretch"
 )
+_TORCH = Resize(size=299, kernel="bilinear", implementation="torch", antialias=False, quantized=False, fit="stretch")
 _CLEAN = Resize(size=299, kernel="bicubic", implementation="pillow", antialias=True, quantized=False, fit="stretch")
 _PILLOW_224 = Resize(size=224, kernel="bicubic", implementation="pillow", antialias=True, quantized=True, fit="stretch")
 _CLIP_224 = Resize(
@@ -129,6 +135,12 @@ _TO_CLIP = Normalization(
 _TO_SCENES = Normalization(scale=127.5, mean=(1.0, 1.0, 1.0), std=(1.0, 1.0, 1.0))
 
 _PRECISION, _DENSITY = ("precision", "recall"), ("density", "coverage")
+_OF_ANY_FEATURES = (
+    _use("fd", "frechet_distance"),
+    _use("kid", "kernel_distance", seed=0),
+    *_neighbors(_PRECISION + _DENSITY, 5, strict=False),
+)
+"""What is computed of features that the field has no convention for."""
 
 # torch-fidelity: https://github.com/toshas/torch-fidelity; only its precision and recall take another network, VGG16.
 _FID = Preset(
@@ -155,6 +167,14 @@ _FID_CLEAN = Preset(
     title="FID as clean-fid computes it: TF-Inception, Pillow bicubic resize without rounding",
     recipe=Recipe(network="tf-inception", files=(INCEPTION,), resize=_CLEAN, normalization=_TO_INCEPTION),
     metrics=(_use("fid", "frechet_distance"), _use("kid", "kernel_distance", seed=0)),
+)
+
+# pytorch-fid: https://github.com/mseitzer/pytorch-fid; MLPerf's text-to-image benchmark measures by it
+_FID_PYTORCH = Preset(
+    name="fid-pytorch",
+    title="FID as pytorch-fid computes it: TF-Inception, torch's bilinear resize, not anti-aliased",
+    recipe=Recipe(network="tf-inception", files=(INCEPTION,), resize=_TORCH, normalization=_TO_SCENES),
+    metrics=(_use("fid", "frechet_distance"),),
 )
 
 # ADM's evaluator: https://github.com/openai/guided-diffusion, Dhariwal and Nichol, arXiv 2105.05233
@@ -237,7 +257,7 @@ _SCENES = Preset(
     ),
 )
 
-_ALL = (_FID, _FID_CLEAN, _FID_ADM, _FD_DINOV2, _CLIP_FID, _CMMD, _CLIP_SCORE, _SCENES)
+_ALL = (_FID, _FID_CLEAN, _FID_PYTORCH, _FID_ADM, _FD_DINOV2, _CLIP_FID, _CMMD, _CLIP_SCORE, _SCENES)
 
 PRESETS: Mapping[str, Preset] = MappingProxyType({entry.name: entry for entry in _ALL})
 """All presets by name."""

@@ -109,16 +109,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         UserError: the file is damaged, or holds anything but tensors, which would have to be executed to be read.
     """
     import torch
-    from safetensors.torch import load_file
 
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # on bytes at random, unpickling fails in any way there is
-        raise UserError(
-            "this file is damaged or holds more than tensors; it is not loaded.", where=str(path)
-        ) from error
+    from trilemma.families.checkpoints import open_weights
+
+    loaded = open_weights(path)
     if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
         raise UserError("this file holds no table of tensors.", where=str(path))
     return dict(loaded)

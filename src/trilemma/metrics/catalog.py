@@ -48,6 +48,17 @@ BY_SPEED_ALONE = (
 """Metrics that the verb ``speed`` measures, and a protocol does not."""
 
 
+OF_SCENES = (
+    "fd_scenes", "residual", "off_manifold", "modes", "mode_tv", "mode_kl", "spread_x", "spread_y", "spread_size",
+    "spread_angle", "spread_tint", "spread_phase", "within_prompt_spread",
+)  # fmt: skip
+"""Metrics that need the known truth of Scenes."""
+DISTANCES = ("fd_scenes", "fd", "fd_dinov2", "clip_fid", "fid")
+"""The Fréchet distance, by the features that it is taken in: of a run that holds several, the first is its own."""
+OF_OTHER_DATA = ("fd", "fd_dinov2", "clip_fid")
+"""Metrics that Scenes have others for."""
+
+
 def metric(name: str) -> Metric:
     """Returns the metric of this name; raises UserError with a suggestion when there is none."""
     if name not in METRICS:
@@ -56,7 +67,12 @@ def metric(name: str) -> Metric:
 
 
 def check_names(protocol: Protocol) -> None:
-    """Raises UserError, naming the key, where a protocol names a metric that there is none of."""
+    """Raises UserError, naming the key, where a protocol names a metric that there is none of, or none for its data."""
+    from trilemma.metrics.plugin import brought
+
+    for name in protocol.metrics:
+        brought(name)
+    _check_data(protocol)
     gate = protocol.gate
     for key, names in (("metrics", protocol.metrics), ("gate.metrics", gate.metrics), ("gate.margins", gate.margins)):
         for name in names:
@@ -65,19 +81,34 @@ def check_names(protocol: Protocol) -> None:
                 raise UserError(f'There is no metric "{name}".', where=where, hint=suggest(name, METRICS))
 
 
+def _check_data(protocol: Protocol) -> None:
+    wrong = OF_OTHER_DATA if protocol.knows_truth else OF_SCENES
+    for name in protocol.metrics:
+        if name in wrong:
+            why = "Scenes have their own distance" if protocol.knows_truth else "it needs the known truth of Scenes"
+            where = f"{protocol.name}: metrics"
+            raise UserError(f'"{name}" cannot be measured over "{protocol.data}": {why}.', where=where)
+
+
 # fmt: off
 _ROWS: tuple[tuple[Any, ...], ...] = (
     # the columns of _COLUMNS
     ("score_quality", "Quality", "score", "higher", "of 10", None, None,
      "Fréchet distance on a log scale: 10 for real images, 0 for the control `reduced`."),
     ("score_diversity", "Diversity", "score", "higher", "of 10", None, None,
-     "Evenness over modes and spread within prompts: 10 for real images, 0 for one image throughout."),
+     "Evenness over modes and spread within prompts, or coverage where no truth is known: 10 for real images."),
     ("score_speed", "Speed", "score", "higher", "of 10", None, None,
      "Time per image at the best batch: 10 for one pass of the reference decoder, 0 for a thousand."),
     ("score_speed_batch1", "Speed at batch 1", "score", "higher", "of 10", None, None,
      "The speed score with one image at a time."),
     ("fd_scenes", "FD-Scenes", "quality", "lower", "", "prompted", "features",
      "Fréchet distance to real images in the features of Scenes' extractor."),
+    ("fd", "Fréchet distance", "quality", "lower", "", "prompted", "features",
+     "Fréchet distance to real images in the features of the data set's own extractor."),
+    ("fd_dinov2", "FD-DINOv2", "quality", "lower", "", "prompted", "features",
+     "Fréchet distance to real images in the features of DINOv2."),
+    ("clip_fid", "CLIP-FID", "quality", "lower", "", "prompted", "features",
+     "Fréchet distance to real images in the features of CLIP."),
     ("kid", "Kernel distance", "quality", "lower", "", "prompted", "features",
      "Unbiased squared discrepancy from real images under a cubic kernel; may be below 0."),
     ("inception_score", "Inception score", "quality", "higher", "", "prompted", "features",
@@ -89,7 +120,7 @@ _ROWS: tuple[tuple[Any, ...], ...] = (
     ("clip_score", "CLIP score", "quality", "higher", "100·cos", "prompted", "clip",
      "Mean cosine between the CLIP embeddings of image and prompt."),
     ("prompt_accuracy", "Prompt accuracy", "quality", "higher", "", "prompted", "factors",
-     "Share of images whose shape, colour and background are all as the prompt asked."),
+     "Share of images in which all is read that the prompt asked for."),
     ("residual", "Residual", "quality", "lower", "grey levels", "prompted", "factors",
      "RMS difference between an image and the re-rendering of what was read from it."),
     ("off_manifold", "Off manifold", "quality", "lower", "", "unconditional", "factors",
@@ -170,4 +201,7 @@ _ROWS: tuple[tuple[Any, ...], ...] = (
 _COLUMNS = ("name", "title", "axis", "direction", "unit", "set", "extractor", "description")
 
 METRICS: dict[str, Metric] = {row[0]: Metric(**dict(zip(_COLUMNS, row, strict=True))) for row in _ROWS}
-"""All metrics by name, in the order in which tables show them."""
+"""All metrics by name, in the order in which tables show them; those of plug-ins come last, once they are named."""
+
+OWN = frozenset(METRICS)
+"""The names of the suite's own."""

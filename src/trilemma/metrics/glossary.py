@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-from trilemma.strict_toml import read
+from trilemma.strict_toml import dump, read
 
 FILE = Path(__file__).with_name("glossary.toml")
 
@@ -21,11 +21,25 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Instead:
+    """The sentences of an entry that are others over data whose truth is not known."""
+
+    sees: str | None = None
+    misses: str | None = None
+    gamed: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Table:
     metrics: dict[str, Entry]
+    elsewhere: dict[str, _Instead] = field(default_factory=dict)
 
 
 @cache
-def glossary() -> dict[str, Entry]:
-    """Returns the entry of every metric of the catalogue."""
-    return read(FILE, _Table).metrics
+def glossary(*, knows_truth: bool = True) -> dict[str, Entry]:
+    """Returns the entry of every metric of the catalogue, as it reads over Scenes or over any other data."""
+    table = read(FILE, _Table)
+    if knows_truth:
+        return table.metrics
+    instead = {name: dump(one) for name, one in table.elsewhere.items()}
+    return {name: replace(entry, **instead.get(name, {})) for name, entry in table.metrics.items()}

@@ -1,7 +1,8 @@
 """Scores from 0 to 10: raw numbers anchored by controls, so that they do not move when a model joins.
 
     quality    10 · ln(F₀/F) / ln(F₀/F₁), with F₁ the mean distance of real images at this N and F₀ that of `reduced`
-    diversity  10 · (M + W)/2, with M from the modes and W from the spread within prompts
+    diversity  10 · (M + W)/2, with M from the modes and W from the spread within prompts, where the truth is known;
+               elsewhere 10 · coverage / coverage of real images, averaged over what is covered
     speed      10 · (1 − log₁₀(t/t_ref)/3), with t seconds per image and t_ref one pass of the reference decoder
 
 The shown value is clipped to [0, 10], its interval is not. Standard errors are propagated to first order (the delta
@@ -12,6 +13,7 @@ inputs, by which two models' scores are compared in pairs. The scores are this s
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trilemma.metrics.copying import CopyTest
@@ -57,6 +59,26 @@ def diversity_score(modes: Estimate, spread: Estimate) -> Score:
     if modes.value is None or spread.value is None:
         return _without(modes, spread)
     return _score(5 * (modes.value + spread.value), (5, 5), (modes, spread))
+
+
+def coverage_score(parts: Sequence[tuple[Estimate, Estimate]]) -> Score:
+    """Returns the diversity score where the truth is not known.
+
+    Args:
+        parts: pairs of a coverage by the model's images and that by real images in their place: without prompts, and
+            within them. The score is the mean of the ratios.
+    """
+    inputs = tuple(item for part in parts for item in part)
+    if any(item.value is None for item in inputs):
+        return _without(*inputs)
+    value, slopes = 0.0, []
+    for covered, real in parts:
+        assert covered.value is not None and real.value is not None
+        if real.value <= 0:
+            return _failed("real images cover no real image", covered.n)
+        value += 10 * covered.value / real.value / len(parts)
+        slopes += [10 / real.value / len(parts), -10 * covered.value / real.value**2 / len(parts)]
+    return _score(value, tuple(slopes), inputs)
 
 
 def speed_score(seconds_per_image: Estimate, reference_seconds: Estimate) -> Score:

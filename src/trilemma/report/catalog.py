@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
+from trilemma.errors import UserError
 from trilemma.metrics.catalog import METRICS
+from trilemma.metrics.plugin import brought
 
 AXIS_TITLES = {
     "quality": "Quality",
@@ -27,7 +30,9 @@ class Described:
 
 
 def describe(name: str) -> Described:
-    """Returns what the catalogue says of a metric; one that it lacks (a newer record's) keeps its name."""
+    """Returns what the catalogue or a plug-in says of a metric; one that both lack keeps its name."""
+    with suppress(UserError):  # a record can be read without the plug-in that measured it
+        brought(name)
     known = METRICS.get(name)
     if known is None:
         return Described(name=name, title=name, axis="", description="")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trilemma.claims.judge import JudgedClaim, JudgedPart, Verdict, judge
 from trilemma.claims.members import members
 from trilemma.claims.stated import Claims, Source, load_claims
-from trilemma.report import tables
+from trilemma.report import prose, tables
 from trilemma.report.catalog import Described, describe
 from trilemma.report.claim_sentences import sentence
 from trilemma.store.run import Run as StoredRun
@@ -92,14 +92,14 @@ class ClaimTexts:
 def claim_texts(run: Run) -> ClaimTexts | None:
     """Returns the claims that the run's workspace states, judged by the run; None where there is nothing to say.
 
-    That is without claims, without numbers, and where none of the families took part. The workspace is the folder that
-    the run lies in, else the suite's own.
+    That is without claims, without numbers, where none of the families took part, and over other data than the claims'.
+    The workspace is the folder that the run lies in, else the suite's own.
 
     Raises:
         UserError: the claims cannot be read.
     """
     claims = load_claims(find_workspace(start=run.folder.path))
-    if claims is None or not run.rows or not tables.is_scored(run):
+    if claims is None or not run.rows or not tables.is_scored(run) or claims.data != prose.data_of(run):
         return None
     stored = StoredRun(run.folder.path)
     if not any(members(role, stored) for role in claims.roles.values()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trilemma.metrics.catalog import DISTANCES
 from trilemma.report.catalog import describe
 from trilemma.report.names import brief
 from trilemma.report.numbers import quantity
@@ -12,10 +13,13 @@ if TYPE_CHECKING:
     from trilemma.report.record import Run
     from trilemma.store.metric_rows import MetricRow
 
+# What the score of quality is made of, and that of diversity where the truth is not known.
+QUALITY = tuple((name,) for name in DISTANCES)
+COVERAGES = (("coverage_unconditional", "coverage_within_prompts"), ("coverage",))
 # The first group of which the record holds anything.
 _BEHIND = {
-    "quality": (("fd_scenes",), ("fid",)),
-    "diversity": (("modes", "within_prompt_spread"), ("coverage_unconditional",), ("coverage",)),
+    "quality": QUALITY,
+    "diversity": (("modes", "within_prompt_spread"), *COVERAGES),
     "speed": (("images_per_second",),),
 }
 _REAL = "real"

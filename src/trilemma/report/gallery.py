@@ -9,10 +9,8 @@ from urllib.parse import quote
 import numpy as np
 
 from trilemma.errors import UserError
-from trilemma.report.influence import SET as INFLUENCE_SET
 from trilemma.report.influence import Influence, influence
 from trilemma.report.nearest import FOLDER, NAME, Suspect, suspects, training_images, training_split
-from trilemma.report.nearest import SET as COPY_SET
 from trilemma.store.sheets import Sheets, columns_for, find_sheets
 
 if TYPE_CHECKING:
@@ -71,8 +69,8 @@ def page_data(run: Run, shown: Gallery) -> dict[str, Any]:
                 "seeds": [str(seed) for seed in one.rows["seed"]],  # beyond 2**53, where numbers lose their last digits
                 "models": [models.index(model) for model in one.by_model],
                 "absent": {models.index(m): _absent(rows) for m, rows in one.by_model.items()},
-                "influence": {} if moved is None else _influence(one, models, moved),
-                "copies": _copies(one, models, found, places),
+                "influence": _influence(one, models, moved) if moved is not None and one.name == run.main_set else {},
+                "copies": _copies(one, models, found, places) if one.name == run.main_set else {},
             }
             for one in shown.sets
         ],
@@ -132,8 +130,6 @@ def _absent(rows: pd.DataFrame) -> dict[int, str]:
 
 def _influence(one: SharedSet, models: list[str], moved: Influence) -> dict[int, list[int]]:
     """Returns the values of each model in units of their last decimal."""
-    if one.name != INFLUENCE_SET:
-        return {}
     values = {model: moved.by_model.get(model) for model in one.by_model}
     fitting = {m: found for m, found in values.items() if found is not None and len(found) == len(one.rows)}
     return {models.index(m): np.rint(found * 10**moved.decimals).astype(int).tolist() for m, found in fitting.items()}
@@ -143,8 +139,6 @@ def _copies(
     one: SharedSet, models: list[str], found: dict[str, list[Suspect]], places: dict[int, int]
 ) -> dict[int, dict[int, list[float]]]:
     """Returns for each row that is suspected the training image's number, its place on its sheets, and the distance."""
-    if one.name != COPY_SET:
-        return {}
     return {
         models.index(model): {s.row: [s.training, places[s.training], round(s.distance, 2)] for s in found[model]}
         for model in one.by_model

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trilemma.errors import UserError
+from trilemma.metrics.catalog import DISTANCES
 from trilemma.report.catalog import describe
 from trilemma.report.tables import AXES
 from trilemma.store.replicates import stored_replicates
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from trilemma.report.record import Run
 
 # Of these, the first that the run holds influence values of: the score of quality, else the distance behind it.
-METRICS = ("score_quality", "fd_scenes", "fid")
-SET = "prompted"
+METRICS = ("score_quality", *DISTANCES)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trilemma.report import facts, frontier, gives_up, overhead, prose, real_size, tables
+from trilemma.report import comparable, facts, frontier, gives_up, overhead, prose, real_size, tables
 from trilemma.report.claim_texts import AXES, SIGNS, AssertedText, ClaimText, claim_texts
 from trilemma.report.markdown_costs import coverage_blocks, name, timing_blocks
 from trilemma.report.markdown_text import escape, grid
@@ -26,6 +26,7 @@ def markdown(run: Run) -> str:
         *(f"> **{escape(stamp.title)}** {escape(stamp.text)}" for stamp in prose.stamps(run)),
         escape(prose.statement(run)),
         *(_scored(run) if tables.is_scored(run) else []),
+        *_bands(run),
         *_claims(run),
         "## Measurements",
         *_measurements(tables.raw_table(run)),
@@ -88,6 +89,14 @@ def _absences(scores: pd.DataFrame) -> list[str]:
         for (model, status, reason), axes in absent
     ]
     return ["\n".join(lines)] if lines else []
+
+
+def _bands(run: Run) -> list[str]:
+    lines = comparable.band_lines(run)
+    if not lines:
+        return []
+    rows = [[line.model, line.metric, line.value, line.band, line.verdict] for line in lines]
+    return ["## Accepted bands", comparable.CAPTION, grid(["Model", "Metric", "Value", "Band", "Verdict"], rows)]
 
 
 def _claims(run: Run) -> list[str]:

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trilemma.data import scenes
+from trilemma.data.datasets import OPENERS, open_data_set
 from trilemma.errors import UserError
-from trilemma.metrics.catalog import METRICS
 from trilemma.store.arrays import read_arrays
 from trilemma.store.sheets import columns_for, sheet_name, sheets_of
 
 if TYPE_CHECKING:
     from trilemma.report.record import Run
 
-SET = METRICS["copy_rate"].set
 NAME = "nearest"
 FOLDER = "figures"
 
@@ -49,20 +47,28 @@ def training_images(found: Mapping[str, list[Suspect]]) -> list[int]:
 
 def nearest_sheets(run: Run) -> dict[str, bytes]:
     """Returns the sheets of the training images beside suspected copies, by their paths in the run's folder."""
-    chosen, split = training_images(suspects(run)), training_split(run)
-    if not chosen or split is None:
+    chosen = training_images(suspects(run))
+    split = training_split(run) if chosen else None
+    if split is None:
         return {}
-    side = int(run.record.spec["protocol"]["resolution"])
-    content = sheets_of(scenes.images(split, chosen, side), columns_for(side))
+    protocol = run.record.spec["protocol"]
+    side = int(protocol["resolution"])
+    images = open_data_set(protocol["data"]).images(split, chosen, side)
+    content = sheets_of(images, columns_for(side))
     return {f"{FOLDER}/{sheet_name(NAME, number)}": png for number, png in enumerate(content)}
 
 
 def training_split(run: Run) -> str | None:
-    """Returns the split that training images can be drawn of; None where the data are not known here."""
+    """Returns the split that training images can be had of; None where the data are not known, or not at hand."""
     protocol: dict[str, Any] = run.record.spec.get("protocol") or {}
-    known = protocol.get("data") == "scenes" and isinstance(protocol.get("resolution"), int)
-    split = (protocol.get("reference") or {}).get("training_split")
-    return str(split) if known and split else None
+    name, split = protocol.get("data"), (protocol.get("reference") or {}).get("training_split")
+    if not isinstance(name, str) or name not in OPENERS or not split or not isinstance(protocol.get("resolution"), int):
+        return None
+    try:
+        open_data_set(name).count(split)
+    except UserError:
+        return None
+    return str(split)
 
 
 def _of_model(run: Run, model: str) -> list[Suspect]:

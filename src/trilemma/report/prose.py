@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from trilemma.metrics.catalog import DISTANCES
+from trilemma.protocol import SCENES
+from trilemma.report import comparable
 from trilemma.report.names import brief
 from trilemma.report.numbers import count
 
@@ -33,12 +36,18 @@ def statement(run: Run) -> str:
     protocol = _protocol(run)
     sentences = [
         f"{_contestants(run)} ran the protocol {protocol.get('name', '(unnamed)')}{_version(protocol)}{_sets(run)}.",
-        _reference(protocol),
+        _reference(run),
+        comparable.sentence(run),
         f"Seed {run.record.spec.get('seed', 'not recorded')}; models share prompts and noise, image by image.",
         f"Machine: {machine(run)}.",
         _duration(run),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def data_of(run: Run) -> str:
+    """Returns the name of the data set that the run was over."""
+    return str(_protocol(run).get("data", SCENES))
 
 
 def _contestants(run: Run) -> str:
@@ -120,8 +129,13 @@ def _sets(run: Run) -> str:
     return f": {listed(sizes)} images each" if sizes else ""
 
 
-def _reference(protocol: Mapping[str, Any]) -> str:
-    images = (protocol.get("reference") or {}).get("images")
+def _reference(run: Run) -> str:
+    """Of a file in the place of real images it may not be known how many they were."""
+    reference = _protocol(run).get("reference") or {}
+    measured = [row for row in run.rows if row.metric in DISTANCES and row.value is not None]
+    if measured and measured[0].n_reference is None and reference.get("features"):
+        return "Quality is measured against published statistics of real images."
+    images = measured[0].n_reference if measured and measured[0].n_reference else reference.get("images")
     return f"Quality is measured against {count(images)} real images." if images else ""
 
 

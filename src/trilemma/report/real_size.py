@@ -103,10 +103,17 @@ def _is_published(card: Mapping[str, Any]) -> bool:
 
 def _fitting(run: Run, model: str, known: Sequence[PublishedTable]) -> Iterator[tuple[PublishedTable, PublishedRow]]:
     card, knobs = run.card(model), _knobs(run, model)
-    for table in known:
+    unconditional = "unconditional" in run.info(model).get("capabilities", ())
+    for table in _of_data(card, known):
         for row in table.rows:
-            if _of_model(row, table, card) and _same_cost(row, knobs):
+            other_task = row.conditional is False and not unconditional
+            if _of_model(row, table, card) and _same_cost(row, knobs) and not other_task:
                 yield table, row
+
+
+def _of_data(card: Mapping[str, Any], known: Sequence[PublishedTable]) -> Sequence[PublishedTable]:
+    """Sources call networks of several data sets by one name: where a table is of the card's own, only it counts."""
+    return [t for t in known if t.name == f"{card.get('data')}-{card.get('resolution')}"] or known
 
 
 def _of_model(row: PublishedRow, table: PublishedTable, card: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trilemma.card import RANDOM
+from trilemma.protocol import PROMPTED
 from trilemma.store.frontier import Frontier, read_frontier
 from trilemma.store.layout import RunFolder
 from trilemma.store.metric_rows import MetricRow
@@ -51,6 +52,14 @@ class Run:
         if not isinstance(protocol, dict) or "sets" not in protocol:
             return False
         return not protocol.get("speed") and "speed" not in self.record.spec
+
+    @property
+    def main_set(self) -> str:
+        """The set that stands for a model: influence and suspected copies are of its images."""
+        protocol = self.record.spec.get("protocol")
+        entries = protocol.get("sets", []) if isinstance(protocol, dict) else []
+        names = [str(entry["name"]) for entry in entries]
+        return PROMPTED if PROMPTED in names or not names else names[0]
 
     @property
     def models(self) -> list[str]:

@@ -6,17 +6,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from trilemma.features.named import distance_name
 from trilemma.metrics.catalog import BY_SPEED_ALONE, COUNTERS, METRICS, Metric
 from trilemma.metrics.modes import expected_tv, mode_score
 from trilemma.metrics.scores import Score, diversity_score, quality_score, speed_score, withhold_if_copying
 from trilemma.protocol import Protocol
 from trilemma.runner.anchors import Anchors
 from trilemma.runner.counted import counted
-from trilemma.runner.evaluate import Evaluation, Measured, evaluate, split_sets
+from trilemma.runner.data_anchors import DataAnchors
+from trilemma.runner.evaluate import Evaluation, Measured, SetData, evaluate, split_sets
+from trilemma.runner.evaluate_data import diversity, evaluate_data
 from trilemma.runner.job import REFERENCE
 from trilemma.runner.per_image import PER_IMAGE
+from trilemma.runner.plugged import evaluate_plugged
 from trilemma.runner.rows import metric_row
 from trilemma.runner.speed import best_batch, depends_on_machine, latency, speed_numbers
+from trilemma.runner.unknown import unknown_numbers
 from trilemma.statistics.estimate import missing
 from trilemma.statistics.intervals import LEVEL
 from trilemma.store.atomic import write_arrays
@@ -25,6 +30,7 @@ from trilemma.store.replicates import write_replicates
 from trilemma.store.run import Run
 from trilemma.timing.reference_decoder import SCENARIO
 
+OF_SCENES = "fd_scenes"
 BY_NETWORKS = ("score_quality", "score_diversity")
 TIMED = tuple(name for name in METRICS if depends_on_machine(name) and name not in BY_SPEED_ALONE)
 
@@ -59,14 +65,17 @@ class Assembler:
     def _numbers(self, model: str) -> dict[str, Measured]:
         found, numbers = Evaluation(), self._counted(model)
         if self.anchors is not None:
-            found = evaluate(split_sets(self.run.samples(model), self.run.features(model)), self.anchors)
+            sets = split_sets(self.run.samples(model), self.run.features(model))
+            found = _evaluated(sets, self.anchors)
+            evaluate_plugged(found, sets, self.anchors)
             numbers |= found.numbers
-            numbers |= {"score_quality": self._quality(found, self.anchors), "score_diversity": self._diversity(found)}
+            numbers |= {"score_quality": self._quality(found, self.anchors)}
+            numbers |= {"score_diversity": self._diversity(found, sets, self.anchors)}
             self._keep_replicates(model, numbers)
             self._keep_nearest(model, found)
         if self.protocol.speed is not None:
             numbers |= {**speed_numbers(self.run.timings(model)), **self._speed(model, found)}
-        return numbers
+        return numbers | unknown_numbers(self.run.record.models[model]["info"])
 
     def _keep_replicates(self, model: str, numbers: Mapping[str, Measured]) -> None:
         """What every image has for itself is in the sample rows already."""
@@ -84,14 +93,17 @@ class Assembler:
         return counted(self.run.record.models[model], float(evaluations.mean()), len(evaluations))
 
     def _quality(self, found: Evaluation, anchors: Anchors) -> Measured:
-        if "fd_scenes" not in found.numbers:
+        name = OF_SCENES if self.protocol.knows_truth else distance_name(self.protocol)
+        if name not in found.numbers:
             return Measured(estimate=missing("the protocol has no prompted images", n=0))
-        distance = found.numbers["fd_scenes"].estimate
+        distance = found.numbers[name].estimate
         reduced, floor = anchors.reduced(distance.n), anchors.floor(distance.n)
         score = quality_score(distance, reduced, floor)
         return _shown(_unless_copying(score, found), {"reduced": reduced.value, "real": floor.value})
 
-    def _diversity(self, found: Evaluation) -> Measured:
+    def _diversity(self, found: Evaluation, sets: Mapping[str, SetData], anchors: Anchors) -> Measured:
+        if isinstance(anchors, DataAnchors):
+            return _shown(_unless_copying(diversity(found, sets, anchors), found), {})
         numbers = found.numbers
         if "mode_tv" not in numbers or "within_prompt_spread" not in numbers:
             return Measured(estimate=missing("the protocol lacks images without prompts or within prompts", n=0))
@@ -123,6 +135,10 @@ def assemble(run: Run, protocol: Protocol, anchors: Anchors | None, after_each: 
         rows += assembler.rows(model)
         after_each()
     return rows
+
+
+def _evaluated(sets: Mapping[str, SetData], anchors: Anchors) -> Evaluation:
+    return evaluate_data(sets, anchors) if isinstance(anchors, DataAnchors) else evaluate(sets, anchors)
 
 
 def _shown(score: Score, params: Mapping[str, Any]) -> Measured:

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from trilemma.runner.evaluate import Measured
-from trilemma.statistics.estimate import Estimate, missing
+from trilemma.runner.unknown import unknown_numbers
+from trilemma.statistics.estimate import Estimate, exact, missing
+
+NOT_TOLD = "the model does not say how many it has"
 
 
 def counted(said: Mapping[str, Any], evaluations: float, images: int) -> dict[str, Measured]:
@@ -16,16 +19,16 @@ def counted(said: Mapping[str, Any], evaluations: float, images: int) -> dict[st
         said: what the record holds of a model, with "info" and "flops".
         evaluations: of one image, on average over so many ``images``.
     """
-    return {
+    numbers = {
         "evaluations_per_image": Measured(estimate=exact(evaluations, images)),
-        "parameters": Measured(estimate=exact(float(said["info"]["parameters"]), 1)),
+        "parameters": Measured(estimate=_parameters(said["info"]["parameters"])),
         "flops_per_image": _flops(said["flops"]),
     }
+    return numbers | {name: one for name, one in unknown_numbers(said["info"]).items() if name in numbers}
 
 
-def exact(value: float, n: int) -> Estimate:
-    """Returns a number without an error."""
-    return Estimate(value=value, se=None, se_method="none", n=n)
+def _parameters(told: int | None) -> Estimate:
+    return missing(NOT_TOLD, n=0) if told is None else exact(float(told), 1)
 
 
 def _flops(found: Mapping[str, Any]) -> Measured:

@@ -7,6 +7,7 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -35,14 +36,15 @@ VARIABLES = (
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
 
 
-def environment() -> dict[str, Any]:
-    """Returns Python, package versions and the environment variables of a worker that matter."""
+def environment(plugins: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
+    """Returns Python, package versions, the environment variables of a worker that matter, and the plug-ins in use."""
     variables = worker_variables()
-    return {
+    described: dict[str, Any] = {
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "variables": {name: variables[name] for name in VARIABLES if name in variables},
     }
+    return described | ({"plugins": list(plugins)} if plugins else {})
 
 
 def worker_variables() -> dict[str, str]:

@@ -19,7 +19,7 @@ from trilemma.metrics.kernel import kernel_distance
 from trilemma.metrics.modes import count_modes, mode_kl, mode_tv, modes_covered
 from trilemma.metrics.prdc import coverage_within, prdc, precision_within
 from trilemma.metrics.spread import FactorSpread, factor_spread, recalibrate, within_prompt_spread
-from trilemma.runner.anchors import Anchors, Arrays
+from trilemma.runner.anchors import Anchors, Arrays, NotAtHand
 from trilemma.runner.per_image import CAPTIONED
 from trilemma.statistics.estimate import Estimate, missing
 
@@ -33,11 +33,18 @@ NO_INCEPTION = "Inception's weights are not at hand"
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A number with what else it depends on."""
+    """A number with what else it depends on.
+
+    Attributes:
+        set, role: the images that it was measured on and the role of the network that read them, where they are not
+            those of the catalogue.
+    """
 
     estimate: Estimate
     n_reference: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    set: str | None = None
+    role: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +74,8 @@ class Evaluation:
         """Adds what ``compute`` gives; where it cannot be had, the named metrics say why."""
         try:
             self.numbers |= compute()
+        except NotAtHand as error:
+            self.numbers |= {name: Measured(estimate=missing(str(error), n=0)) for name in names}
         except UserError as error:
             self.numbers |= {name: Measured(estimate=missing(str(error), n=0, status="failed")) for name in names}
 
@@ -101,7 +110,7 @@ def _evaluate_prompted(found: Evaluation, data: SetData, anchors: Anchors) -> No
     found.attempt(("clip_score",), lambda: {"clip_score": Measured(estimate=clip_score(data.column("clip_score")))})
     found.attempt(("prompt_accuracy",), lambda: _accuracy(data))
     found.attempt(("residual",), lambda: {"residual": Measured(estimate=mean_residual(data.column("residual")))})
-    found.attempt(("copy_rate",), lambda: _copies(found, data, anchors))
+    found.attempt(("copy_rate",), lambda: copies(found, data, anchors))
     found.attempt(("fid", "is_inception"), lambda: _inception(data, anchors))
 
 
@@ -113,21 +122,22 @@ def _evaluate_unconditional(found: Evaluation, data: SetData, anchors: Anchors) 
 
 def _evaluate_within(found: Evaluation, data: SetData, anchors: Anchors) -> None:
     spreads = tuple(f"spread_{name}" for name in scenes.FREE)
-    found.attempt(("precision_within_prompts", "coverage_within_prompts"), lambda: _within(data, anchors))
+    found.attempt(("precision_within_prompts", "coverage_within_prompts"), lambda: within(data, anchors))
     found.attempt((*spreads, "within_prompt_spread"), lambda: _spreads(data, anchors))
 
 
 def _frechet(data: SetData, anchors: Anchors) -> dict[str, Measured]:
     distance = frechet_distance(data.arrays["features"], anchors.moments)
-    return {"fd_scenes": _against_reference(distance, anchors)}
+    return {"fd_scenes": against_reference(distance, anchors)}
 
 
 def _kernel(data: SetData, anchors: Anchors) -> dict[str, Measured]:
     distance = kernel_distance(data.arrays["features"], anchors.arrays("reference")["features"])
-    return {"kid": _against_reference(distance, anchors)}
+    return {"kid": against_reference(distance, anchors)}
 
 
-def _against_reference(estimate: Estimate, anchors: Anchors) -> Measured:
+def against_reference(estimate: Estimate, anchors: Anchors) -> Measured:
+    """Returns a number that real images have a part in."""
     digest = anchors.digests["reference"][:16]
     return Measured(estimate=estimate, n_reference=anchors.moments.count, params={"reference": digest})
 
@@ -152,7 +162,8 @@ def _accuracy(data: SetData) -> dict[str, Measured]:
     return {"prompt_accuracy": Measured(estimate=prompt_accuracy(read, target))}
 
 
-def _copies(found: Evaluation, data: SetData, anchors: Anchors) -> dict[str, Measured]:
+def copies(found: Evaluation, data: SetData, anchors: Anchors) -> dict[str, Measured]:
+    """Returns the copy rate, and keeps the copy test and what it found for each image in ``found``."""
     training = anchors.arrays("training")["thumbnails"]
     found.nearest = nearest_training(data.arrays["thumbnails"], training)
     found.copying = copy_test(found.nearest.distances_N, anchors.heldout_distances)
@@ -173,7 +184,7 @@ def _inception(data: SetData, anchors: Anchors) -> dict[str, Measured]:
         return {"fid": nothing, "is_inception": nothing}
     distance = frechet_distance(data.arrays["inception"], moments(reference["inception"]))
     score = inception_score_of_logits(data.arrays["inception_logits"])
-    return {"fid": _against_reference(distance, anchors), "is_inception": Measured(estimate=score)}
+    return {"fid": against_reference(distance, anchors), "is_inception": Measured(estimate=score)}
 
 
 def _coverage_unconditional(data: SetData, anchors: Anchors) -> dict[str, Measured]:
@@ -203,7 +214,8 @@ def _modes(data: SetData, anchors: Anchors) -> dict[str, Measured]:
     return {name: Measured(estimate=estimate, params=params) for name, estimate in numbers.items()}
 
 
-def _within(data: SetData, anchors: Anchors) -> dict[str, Measured]:
+def within(data: SetData, anchors: Anchors) -> dict[str, Measured]:
+    """Returns precision and coverage inside each prompt, averaged."""
     real = anchors.arrays("within")["features"]
     sides = (data.arrays["features"], data.column("prompt_id"), real, np.array(anchors.within_prompts))
     params = {"k": K, "reference": anchors.digests["within"][:16]}

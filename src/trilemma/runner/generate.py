@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from trilemma.data.squares import square
 from trilemma.errors import UserError
 from trilemma.generator import Generator
+from trilemma.protocol import Protocol as BenchmarkProtocol
 from trilemma.runner.behind import Behind
 from trilemma.runner.channel import Channel
 from trilemma.runner.devices import gpu_uuid
@@ -60,6 +62,21 @@ class Output:
         return images
 
 
+def drawn_resolution(protocol: BenchmarkProtocol, generator: Generator) -> int:
+    """Returns the size of images that a model is to draw: the protocol's, or its own where images are resized."""
+    return generator.info.resolution if protocol.outputs == "resized" else protocol.resolution
+
+
+def seen(images: torch.Tensor, resolution: int) -> torch.Tensor:
+    """Returns uint8 images ``(B, 3, S, S)`` on the host as the networks that measure are to see them."""
+    if images.shape[-1] == resolution:
+        return images
+    from torch import from_numpy, stack
+
+    squares = [square(image.permute(1, 2, 0).numpy(), resolution) for image in images]
+    return stack([from_numpy(one.copy()).permute(2, 0, 1) for one in squares])
+
+
 def generate_sets(
     job: Job,
     generator: Generator,
@@ -97,13 +114,17 @@ def _draw(
     """Makes and measures one batch, and says how and when."""
     prompts, seeds = [entry.prompt for entry in chosen], [entry.seed for entry in chosen]
     before, start = generator.evaluations, _now()
-    images = Output(resolution=job.protocol.resolution).check(generator.generate(prompts, seeds, **knobs), len(chosen))
+    output = Output(resolution=drawn_resolution(job.protocol, generator))
+    images = output.check(generator.generate(prompts, seeds, **knobs), len(chosen))
     # A copy even of what is on the host: a model may draw its next images into the same memory while these are stored.
     on_host, device = images.to("cpu", copy=True), images.device
     end = _now()
-    measured = instruments.measure(on_host, prompts) if instruments is not None else {}
-    made = {"t_start": start, "t_end": end, "t_measured": _now()}
-    made |= {"evaluations": (generator.evaluations - before) / len(chosen)}
+    measured: dict[str, NDArray[Any]] = {}
+    if instruments is not None:
+        measured = instruments.measure(seen(on_host, job.protocol.resolution), prompts)
+    made: dict[str, float | None] = {"t_start": start, "t_end": end, "t_measured": _now()}
+    counts = "evaluations" not in generator.info.unknown
+    made |= {"evaluations": (generator.evaluations - before) / len(chosen) if counts else None}
     where = {"attempt": job.attempt, "node": node(), "gpu_uuid": gpu_uuid(device), "worker": os.getpid()}
     return Drawn(chosen=chosen, images=on_host, measured=measured, made=made | where)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ ROWS = 8
 
 
 def grid_entries(planned: Sequence[Planned]) -> list[Planned]:
-    """Returns the entries that a set's grid shows, row by row: one row per prompt where prompts repeat."""
-    if any(entry.index > 0 and entry.prompt for entry in planned):
+    """Returns the entries that a set's grid shows, row by row: one row per prompt where a prompt follows itself."""
+    if any(one.prompt and one.prompt_id == other.prompt_id for one, other in pairwise(planned)):
         prompts = set(list(dict.fromkeys(entry.prompt_id for entry in planned))[:ROWS])
         return [entry for entry in planned if entry.prompt_id in prompts and entry.index < COLUMNS]
     return list(planned[: ROWS * COLUMNS])

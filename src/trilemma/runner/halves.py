@@ -21,9 +21,9 @@ from trilemma.metrics.frechet import MINIMUM_SAMPLES, Moments, distance_between_
 from trilemma.metrics.modes import count_modes, expected_tv, mode_score, total_variation
 from trilemma.metrics.scores import diversity_score, quality_score, speed_score
 from trilemma.runner.anchors import Anchors
-from trilemma.runner.counted import exact
 from trilemma.runner.evaluate import SetData, modes_of, spreads_of
 from trilemma.runner.speed import best_batch
+from trilemma.statistics.estimate import exact
 from trilemma.statistics.jackknife import GROUPS, group_labels
 from trilemma.statistics.standard_error import StandardError
 

@@ -25,4 +25,11 @@ def write_images(job: Job, entries: Mapping[str, Sequence[Planned]]) -> None:
     if job.images == "all":
         kept = {name: kept_pixels(job.folder, job.name, planned, size) for name, planned in entries.items()}
         sets = {name: (len(entries[name]), (pixels for _, pixels in images)) for name, images in kept.items()}
-        write_sheets(job.folder.sheets(job.name), job.protocol.resolution, sets)
+        write_sheets(job.folder.sheets(job.name), _side(job, entries), sets)
+
+
+def _side(job: Job, entries: Mapping[str, Sequence[Planned]]) -> int:
+    """Returns the size of a model's images, which need not be the protocol's: they are kept as they were drawn."""
+    planned = next(iter(entries.values()))
+    _, pixels = next(kept_pixels(job.folder, job.name, planned, job.protocol.batch_size))
+    return int(pixels.shape[0])

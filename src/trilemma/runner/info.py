@@ -20,4 +20,6 @@ def info_of(generator: Generator, knobs: Mapping[str, Any]) -> dict[str, Any]:
         "knobs": dict(knobs),
         "declared_knobs": [asdict(knob) for knob in info.knobs],
         "capabilities": sorted(info.capabilities),
+        **({"unknown": dict(info.unknown)} if info.unknown else {}),
+        **({"runtime": dict(info.runtime)} if info.runtime else {}),
     }

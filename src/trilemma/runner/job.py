@@ -76,6 +76,7 @@ class Job:
             "kind": self.kind,
             "folder": str(self.folder.path),
             "protocol": dump(self.protocol),
+            "home": str(self.protocol.home) if self.protocol.home is not None else None,
             "card": dump(self.card) if self.card is not None else None,
             "card_path": str(self.card.path) if self.card is not None else None,
             "seed": self.seed,
@@ -100,7 +101,7 @@ def read_job(path: Path) -> Job | TimingJob | SpeedJob:
     return Job(
         kind=stored["kind"],
         folder=RunFolder(path=Path(stored["folder"])),
-        protocol=build(Protocol, stored["protocol"], where=str(path)),
+        protocol=build(Protocol, stored["protocol"], where=str(path), home=_path(stored["home"])),
         card=build(Card, card, where=str(path), path=Path(stored["card_path"])) if card is not None else None,
         seed=stored["seed"],
         samples=stored["samples"],
@@ -121,3 +122,7 @@ def import_target(target: str) -> Callable[..., Any]:
         raise UserError(f'"{module_name}" has no function "{name}".')
     found: Callable[..., Any] = function
     return found
+
+
+def _path(stored: str | None) -> Path | None:
+    return None if stored is None else Path(stored)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from trilemma import registry
 from trilemma.generator import Generator, resolve_knobs
 from trilemma.protocol import SpeedSpec
+from trilemma.runner.assigning import assign
 from trilemma.runner.calls import store_timings
 from trilemma.runner.channel import Channel
 from trilemma.runner.devices import describe_device, pick_device
 from trilemma.runner.drawing_time import drawing
-from trilemma.runner.generate import Instruments, generate_sets
+from trilemma.runner.generate import Instruments, drawn_resolution, generate_sets
 from trilemma.runner.images import write_images
 from trilemma.runner.info import info_of
 from trilemma.runner.job import Job, import_target
@@ -48,9 +49,12 @@ def measure_model(job: Job, channel: Channel) -> None:
     load_ns = time.perf_counter_ns() - start
     knobs = resolve_knobs(generator.info.knobs, {})
     channel.send("ready", info=info_of(generator, knobs), environment=describe_device(device))
+    assign(generator, entries)
     first_set = next(iter(entries.values()))
     if job.protocol.speed is not None and not job.folder.timings(job.name).is_file():
-        store_timings(job, _time(job, job.protocol.speed, generator, knobs, first_set, device, load_ns, channel))
+        timed = "speed" not in generator.info.unknown
+        calls = _time(job, job.protocol.speed, generator, knobs, first_set, device, load_ns, channel) if timed else []
+        store_timings(job, calls)
     channel.send("counted", flops=_flops(generator, knobs, first_set))
     if not job.folder.samples(job.name).is_file():
         wanted = job.protocol.extractors is not None
@@ -97,7 +101,7 @@ def _time(
 ) -> list[Call]:
     channel.progress("timing", 0, len(speed.batch_sizes))
     prompts, seeds = [entry.prompt for entry in entries], [entry.seed for entry in entries]
-    batch = batch_of(generator, knobs, prompts, seeds, job.protocol.resolution)
+    batch = batch_of(generator, knobs, prompts, seeds, drawn_resolution(job.protocol, generator))
     load = Call(scenario="load", stage="load", batch_size=0, call=0, n_images=0, wall_ns=load_ns, device=device.type)
     reset_allocated(device)
     first = timed_call(lambda: batch(1, 0), device, scenario="first_call", size=1, number=0)

@@ -20,6 +20,9 @@ def _column(name: str) -> PerImage:
 
 
 def _right(samples: pd.DataFrame, _: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Of a data set with classes a label is read, of Scenes three factors."""
+    if "read_label" in samples and samples["read_label"].notna().all():
+        return np.asarray(samples["read_label"] == samples["target_label"], dtype=np.float64)
     right = [np.asarray(samples[f"read_{name}"] == samples[f"target_{name}"]) for name in CAPTIONED]
     return np.asarray(np.logical_and.reduce(right), dtype=np.float64)
 

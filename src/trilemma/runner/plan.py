@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from trilemma.data import scenes
 from trilemma.errors import UserError
 from trilemma.identity import sample_key, sample_seed
 from trilemma.protocol import Protocol, SampleSet
-
-EMPTY_PROMPT_ID = "empty"
-NO_TARGET = (-1, -1, -1)
-Target = tuple[int, int, int]
+from trilemma.runner.prompts import NO_LABEL, NO_TARGET, Target, prompts_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """One image to be made. ``target`` is (shape, colour, background) that the prompt asks for; -1 without a prompt."""
+    """One image to be made. ``target`` is (shape, colour, background) that the prompt asks for; -1 without a prompt.
+
+    ``label`` is the class that it asks for, of a data set with classes; else -1.
+    """
 
     set: str
     prompt_id: str
@@ -26,6 +25,7 @@ class Planned:
     key: str
     seed: int
     target: Target = NO_TARGET
+    label: int = NO_LABEL
 
 
 def plan(protocol: Protocol, run_seed: int, samples: int | None = None) -> dict[str, list[Planned]]:
@@ -36,12 +36,10 @@ def plan(protocol: Protocol, run_seed: int, samples: int | None = None) -> dict[
             whole prompt (below one prompt's worth, within the first).
 
     Raises:
-        UserError: ``samples`` is below 1, or the protocol's data have no captions here.
+        UserError: ``samples`` is below 1, or the protocol's prompts cannot be had.
     """
     if samples is not None and samples < 1:
         raise UserError(f"must be at least 1, got {samples}.", where="--samples")
-    if protocol.data != "scenes":
-        raise UserError(f'there is no data set "{protocol.data}".', hint="Known: scenes.")
     return {entry.name: _plan_set(protocol, entry, run_seed, samples) for entry in protocol.sets}
 
 
@@ -61,32 +59,29 @@ def images_of(entry: SampleSet, samples: int | None) -> int:
 
 def _plan_set(protocol: Protocol, entry: SampleSet, run_seed: int, samples: int | None) -> list[Planned]:
     count = images_of(entry, samples)
-    prompts = list(_prompts(entry, -(-count // entry.images_per_prompt)))
+    prompts = prompts_of(protocol, entry, -(-count // entry.images_per_prompt))
     planned = []
     for number in range(count):
-        position, index = divmod(number, entry.images_per_prompt)
-        prompt_id, prompt, target = prompts[position]
-        index = number if entry.prompts == "none" else index
+        position, index = _place(entry, number, len(prompts))
+        prompt = prompts[position]
         planned.append(
             Planned(
                 set=entry.name,
-                prompt_id=prompt_id,
+                prompt_id=prompt.id,
                 index=index,
-                prompt=prompt,
-                key=sample_key(protocol.name, entry.name, prompt_id, index),
-                seed=sample_seed(protocol.name, run_seed, prompt_id, index),
-                target=target,
+                prompt=prompt.text,
+                key=sample_key(protocol.name, entry.name, prompt.id, index),
+                seed=sample_seed(protocol.name, run_seed, prompt.id, index),
+                target=prompt.target,
+                label=prompt.label,
             )
         )
     return planned
 
 
-def _prompts(entry: SampleSet, count: int) -> Iterator[tuple[str, str, Target]]:
-    if entry.prompts == "none":
-        yield from [(EMPTY_PROMPT_ID, "", NO_TARGET)] * count
-        return
-    indices = list(range(count))
-    known = scenes.factors(entry.split, indices)
-    for index, caption in zip(indices, scenes.captions(entry.split, indices), strict=True):
-        target = (int(known.shape[index]), int(known.color[index]), int(known.background[index]))
-        yield f"{entry.split}-{index}", caption, target
+def _place(entry: SampleSet, number: int, prompts: int) -> tuple[int, int]:
+    """Returns the prompt of an image, by its place, and which image of that prompt it is."""
+    if entry.prompts == "classes":
+        return number % prompts, number // prompts
+    position, index = divmod(number, entry.images_per_prompt)
+    return position, number if entry.prompts == "none" else index

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +11,15 @@ from numpy.typing import NDArray
 
 from trilemma.card import Card
 from trilemma.data import scenes
+from trilemma.errors import UserError
 from trilemma.generator import Generator, resolve_knobs
 from trilemma.runner.calls import store_timings
 from trilemma.runner.channel import Channel
+from trilemma.runner.data_reference import can_be_missing, is_cached, measured_set, needed_sets
 from trilemma.runner.devices import describe_device, pick_device
 from trilemma.runner.job import REFERENCE, Job, import_target
 from trilemma.runner.plan import batches, plan
+from trilemma.runner.reference_file import open_reference
 from trilemma.runner.reference_sets import TRUTH_SEED, ReferenceSet, reference_sets
 from trilemma.store.atomic import write_arrays
 from trilemma.timing.reference_decoder import time_reference_decoder
@@ -35,6 +39,9 @@ def measure_reference(job: Job, channel: Channel) -> None:
     channel.send("ready", info={}, environment=describe_device(device))
     if job.protocol.speed is not None and not job.folder.timings(REFERENCE).is_file():
         store_timings(job, time_reference_decoder(job.protocol.resolution, job.protocol.speed, device))
+    if not job.protocol.knows_truth:
+        _measure_data(job, channel, device)
+        return
     missing = [s for s in reference_sets(job.protocol) if not s.path(job.cache, job.protocol, job.identity).is_file()]
     if not missing:
         return
@@ -48,6 +55,31 @@ def measure_reference(job: Job, channel: Channel) -> None:
             channel.progress(entry.name, done, total)
         joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         write_arrays(entry.path(job.cache, job.protocol, job.identity), joined)
+
+
+def _measure_data(job: Job, channel: Channel, device: torch.device) -> None:
+    """Of any data set but Scenes: what a reference file does not hold. A set that can be missing may stay so."""
+    file = open_reference(job.protocol, job.identity)
+    missing = [s for s in needed_sets(job.protocol, file) if not is_cached(s, job.cache, job.protocol, job.identity)]
+    if not missing:
+        return
+    instruments: Instruments = import_target(job.instruments.load)(job.protocol, device.type)
+    done, total = 0, sum(entry.images for entry in missing)
+    for entry in missing:
+        told = partial(_told, channel, entry.name, done, total)
+        try:
+            arrays = measured_set(entry, job.protocol, instruments, file, told)
+        except UserError as error:
+            if not can_be_missing(entry, file):
+                raise
+            print(f"{entry.name} is not measured: {error}")  # into the log; the numbers that need it say why
+        else:
+            write_arrays(entry.path(job.cache, job.protocol, job.identity), arrays)
+        done += entry.images
+
+
+def _told(channel: Channel, name: str, before: int, total: int, done: int) -> None:
+    channel.progress(name, before + done, total)
 
 
 def control_card(kind: str, job: Job) -> Card:

@@ -24,10 +24,10 @@ def metric_row(run: Run, model: str, metric: Metric, measured: Measured) -> Metr
         run_id=run.record.run_id,
         model=model,
         metric=metric.name,
-        set=metric.set,
+        set=measured.set or metric.set,
         metric_version=metric.version,
         series=_series(run, model, metric),
-        extractor=_extractor(run, metric),
+        extractor=_extractor(run, measured.role or ROLES.get(metric.extractor or "")),
         value=estimate.value,
         unit=metric.unit,
         direction=metric.direction,
@@ -53,7 +53,6 @@ def _series(run: Run, model: str, metric: Metric) -> str:
     return digest([metric.name, *[keys.get(name, {}).get("digest") for name in names]])
 
 
-def _extractor(run: Run, metric: Metric) -> str | None:
-    role = ROLES.get(metric.extractor or "")
+def _extractor(run: Run, role: str | None) -> str | None:
     found = run.record.instruments.get(role) if role is not None else None
     return f"{role}:{found[:16]}" if found is not None else None

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from trilemma.card import Card
 from trilemma.errors import UserError
+from trilemma.features.named import check as check_networks
 from trilemma.identity import digest
 from trilemma.metrics import catalog
 from trilemma.protocol import Protocol
-from trilemma.registry import refuse_random
+from trilemma.registry import refuse_missing, refuse_random
 from trilemma.runner.devices import check_device
 from trilemma.runner.display import Display
 from trilemma.runner.drawing_time import unknown
@@ -22,6 +23,7 @@ from trilemma.runner.kept import Kept
 from trilemma.runner.keys import keys_of
 from trilemma.runner.launch import Message, run_worker
 from trilemma.runner.plan import plan
+from trilemma.runner.plugged import used_plugins
 from trilemma.runner.session import Opened, Session, open_run
 from trilemma.store.atomic import remove_unfinished
 from trilemma.store.events import now
@@ -76,12 +78,15 @@ class Request:
         if self.seed < 0:
             raise UserError(f"must be 0 or more, got {self.seed}.", where="--seed")
         catalog.check_names(self.protocol)
+        if self.protocol.extractors is not None and not self.protocol.knows_truth:
+            check_networks(self.protocol)
         if not self.cards:
             raise UserError("no model is named.", hint="Give some: --models gan,var.")
         for card in self.cards:
             if card.name == REFERENCE:
                 raise UserError(f'no model may be called "{REFERENCE}": real images are.', where=str(card.path))
         refuse_random(self.cards)
+        refuse_missing(self.cards)
 
     def spec(self) -> dict[str, Any]:
         """Returns what makes two commands the same."""
@@ -105,18 +110,29 @@ def run_benchmark(request: Request, display: Display) -> Run:
         KeyboardInterrupt: after the record has been marked as cancelled.
     """
     request.check()
-    planned = {name: len(entries) for name, entries in plan(request.protocol, request.seed, request.samples).items()}
     measured = request.protocol.extractors is not None
     instruments = import_target(request.instruments.identity)(request.protocol) if measured else {}
-    identity = digest([SCHEMA, request.spec(), request.parent_run_id, instruments, tool()["version"]])
+    if measured and not request.protocol.knows_truth:
+        from trilemma.runner.data_anchors import check_reference  # it brings in scipy
+
+        check_reference(request.protocol, instruments, request.cache)
+    planned = {name: len(entries) for name, entries in plan(request.protocol, request.seed, request.samples).items()}
+    plugged = used_plugins(request.cards, request.protocol)
+    spoken = [SCHEMA, request.spec(), request.parent_run_id, instruments, tool()["version"]]
+    identity = digest(spoken + [plugged] * bool(plugged))
     opened = open_run(
-        request.runs, identity, lambda folder: _new_record(request, folder, identity, instruments, planned)
+        request.runs, identity, lambda folder: _new_record(request, folder, identity, instruments, planned, plugged)
     )
     return _Session(request, opened, display, sum(planned.values())).carry_out()
 
 
 def _new_record(
-    request: Request, folder: RunFolder, identity: str, instruments: dict[str, str], planned: dict[str, int]
+    request: Request,
+    folder: RunFolder,
+    identity: str,
+    instruments: dict[str, str],
+    planned: dict[str, int],
+    plugged: list[dict[str, str]],
 ) -> Record:
     whole = {entry.name: entry.images for entry in request.protocol.sets}
     return Record(
@@ -129,7 +145,7 @@ def _new_record(
         parent_run_id=request.parent_run_id,
         tool=tool(),
         argv=list(request.argv),
-        env=environment(),
+        env=environment(plugged),
         host=host(),
         executor=executor(),
         cards={card.name: dump(card) for card in request.cards},
@@ -231,12 +247,12 @@ class _Session(Session):
 
     def compute(self) -> None:
         # Here: these bring in scipy, which a command that only lists or fails early should not wait for.
-        from trilemma.runner.anchors import Anchors
         from trilemma.runner.assemble import assemble
+        from trilemma.runner.data_anchors import anchors_of
 
         started, anchors = time.monotonic(), None
         if self.request.protocol.reference is not None:
-            anchors = Anchors(self.request.protocol, self.request.cache, self.record.instruments)
+            anchors = anchors_of(self.request.protocol, self.request.cache, self.record.instruments)
             self.record.reference = {"digests": anchors.digests, "reader_accuracy": anchors.reader_accuracy()}
             self.save()
         self.display.begin("metrics", len(self.record.models), stage="computing", images=False)

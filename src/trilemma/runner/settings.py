@@ -77,6 +77,9 @@ def for_sweeps(protocol: Protocol) -> Protocol:
     Raises:
         UserError: it does not give all three scores.
     """
+    if not protocol.knows_truth:
+        what = "the diversity score is not made of parts that add up there"
+        raise UserError(f"sweeps are over Scenes alone: {what}.", where=protocol.name)
     missing = [name for name in SETS if name not in {entry.name for entry in protocol.sets}]
     if protocol.speed is None or protocol.reference is None or missing:
         needs = f"[speed], [extractors], [reference] and the sets {', '.join(SETS)}"

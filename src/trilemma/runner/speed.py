@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trilemma.metrics.catalog import COUNTERS, METRICS
-from trilemma.runner.counted import exact
 from trilemma.runner.evaluate import Measured
-from trilemma.statistics.estimate import Estimate, missing
+from trilemma.statistics.estimate import Estimate, exact, missing
 from trilemma.statistics.standard_error import mean_se
 
 if TYPE_CHECKING:

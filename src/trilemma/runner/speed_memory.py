@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from trilemma.runner.counted import exact
 from trilemma.runner.evaluate import Measured
 from trilemma.runner.process_timings import ProcessTimings, ProcessWindow
-from trilemma.statistics.estimate import missing
+from trilemma.statistics.estimate import exact, missing
 
 
 def memory_numbers(timed: ProcessTimings, window: ProcessWindow | None) -> dict[str, Measured]:

@@ -16,6 +16,7 @@ from trilemma.runner.rows import metric_row
 from trilemma.runner.speed_job import SpeedSettings
 from trilemma.runner.speed_memory import memory_numbers
 from trilemma.runner.timing_job import Scenario
+from trilemma.runner.unknown import unknown_numbers
 from trilemma.stages import STAGES
 from trilemma.statistics.between import between_processes
 from trilemma.statistics.estimate import Estimate, missing
@@ -83,7 +84,7 @@ class SpeedNumbers:
     def all(self) -> dict[str, Measured]:
         """Returns every metric of :data:`NAMES`."""
         counters, rate = self._counters(), self._rate()
-        return {
+        numbers = {
             **counters,
             "images_per_second": rate,
             "latency_batch1": self._latency(),
@@ -96,6 +97,7 @@ class SpeedNumbers:
             "mfu": self._mfu(counters["flops_per_image"], rate),
             "joules_per_image": self._energy(),
         }
+        return numbers | {name: one for name, one in unknown_numbers(self.said["info"]).items() if name in numbers}
 
     def _counters(self) -> dict[str, Measured]:
         """What was counted; a first call that did not fit has evaluated nothing that could be."""

@@ -13,6 +13,7 @@ from trilemma.card import Card
 from trilemma.errors import UserError
 from trilemma.identity import digest
 from trilemma.protocol import Gate, Protocol, SampleSet, SpeedSpec
+from trilemma.registry import refuse_missing, refuse_untimed
 from trilemma.runner.busy import Snapshot
 from trilemma.runner.devices import check_device
 from trilemma.runner.display import Display
@@ -20,6 +21,7 @@ from trilemma.runner.environment import environment, executor, host, tool
 from trilemma.runner.keys import keys_of
 from trilemma.runner.launch import Ended, Message, run_worker
 from trilemma.runner.plan import Planned, plan
+from trilemma.runner.plugged import used_plugins
 from trilemma.runner.same_machine import check_machine, machine_of
 from trilemma.runner.session import Opened, Session, open_run
 from trilemma.runner.speed_job import LEAST_OFFLINE_CALLS, Kind, SpeedJob, SpeedSettings
@@ -72,6 +74,8 @@ class SpeedRequest:
         check_device(self.device)
         if not self.cards:
             raise UserError("no model is named.", hint="Such as: trilemma speed gan var.")
+        refuse_missing(self.cards)
+        refuse_untimed(self.cards)
 
     def spec(self) -> dict[str, Any]:
         """Returns what makes two commands the same."""
@@ -93,12 +97,13 @@ def run_speed(request: SpeedRequest, display: Display) -> Run:
         KeyboardInterrupt: after the record has been marked as cancelled.
     """
     request.check()
-    identity = digest([SCHEMA, request.spec(), tool()["version"]])
-    opened = open_run(request.runs, identity, lambda folder: _new_record(request, folder, identity))
+    plugged = used_plugins(request.cards, request.protocol)
+    identity = digest([SCHEMA, request.spec(), tool()["version"]] + [plugged] * bool(plugged))
+    opened = open_run(request.runs, identity, lambda folder: _new_record(request, folder, identity, plugged))
     return _SpeedSession(request, opened, display).carry_out()
 
 
-def _new_record(request: SpeedRequest, folder: RunFolder, identity: str) -> Record:
+def _new_record(request: SpeedRequest, folder: RunFolder, identity: str, plugged: list[dict[str, str]]) -> Record:
     return Record(
         run_id=folder.path.name,
         identity=identity,
@@ -107,7 +112,7 @@ def _new_record(request: SpeedRequest, folder: RunFolder, identity: str) -> Reco
         attempts=0,
         tool=tool(),
         argv=list(request.argv),
-        env=environment(),
+        env=environment(plugged),
         host=host(),
         executor=executor(),
         cards={card.name: dump(card) for card in request.cards},

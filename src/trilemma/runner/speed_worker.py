@@ -15,7 +15,7 @@ from trilemma.runner.channel import Channel
 from trilemma.runner.devices import describe_attention, describe_device, gpu_uuid, pick_device
 from trilemma.runner.info import info_of
 from trilemma.runner.speed_job import SpeedJob
-from trilemma.runner.timing import batch_of
+from trilemma.runner.timing import any_prompts, batch_of
 from trilemma.runner.timing_job import Scenario
 from trilemma.store.tables import TIMINGS, write_rows
 from trilemma.timing.batch_sweep import BatchSweep
@@ -80,7 +80,8 @@ def _load(job: SpeedJob) -> _Loaded:
     synchronize(device)
     load_ns = time.perf_counter_ns() - start
     knobs = resolve_knobs(generator.info.knobs, {})
-    batch = batch_of(generator, knobs, job.prompts, job.seeds, generator.info.resolution)
+    prompts = any_prompts(generator, job.prompts)
+    batch = batch_of(generator, knobs, prompts, job.seeds, generator.info.resolution)
     gpu, unseen = find_nvml(gpu_uuid(device))
     return _Loaded(
         generator=generator, knobs=knobs, device=device, gpu=gpu, unseen=unseen, batch=batch, load_ns=load_ns

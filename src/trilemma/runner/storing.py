@@ -75,6 +75,7 @@ def _row(model: str, entry: Planned) -> dict[str, Any]:
         "target_shape": shape,
         "target_color": color,
         "target_background": background,
+        "target_label": entry.label,
     }
 
 

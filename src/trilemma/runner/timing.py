@@ -37,7 +37,7 @@ def measure_timing(job: TimingJob, channel: Channel) -> None:
     generator = registry.load(card, device.type)
     knobs = resolve_knobs(generator.info.knobs, {})
     channel.send("ready", **_told(job, card, generator, knobs, device))
-    batch = batch_of(generator, knobs, job.prompts, job.seeds, job.resolution)
+    batch = batch_of(generator, knobs, any_prompts(generator, job.prompts), job.seeds, job.resolution)
     rows = steady(batch, job.batch_size, job.speed, device, job.scenario)
     write_rows(Path(job.timings), TIMINGS, [{"model": card.name, **asdict(row)} for row in rows])
 
@@ -45,7 +45,13 @@ def measure_timing(job: TimingJob, channel: Channel) -> None:
 def batch_of(
     generator: Generator, knobs: Mapping[str, Any], prompts: Sequence[str], seeds: Sequence[int], resolution: int
 ) -> Batch:
-    """Returns what is timed: one call of a model, its images checked and on the host."""
+    """Returns what is timed: one call of a model, its images checked and on the host.
+
+    Raises:
+        UserError: the model cannot be timed.
+    """
+    if (reason := generator.info.unknown.get("speed")) is not None:
+        raise UserError(f'"{generator.info.name}" cannot be timed: {reason}.')
     output = Output(resolution=resolution)
 
     def batch(size: int, number: int) -> object:
@@ -55,6 +61,11 @@ def batch_of(
         return output.check(images, size).cpu()
 
     return batch
+
+
+def any_prompts(generator: Generator, prompts: Sequence[str]) -> Sequence[str]:
+    """Returns prompts that a model takes, where only time is looked at: one of classes knows no captions."""
+    return ["class 0"] * len(prompts) if "class-conditional" in generator.info.capabilities else prompts
 
 
 def _card(job: TimingJob) -> Card:

@@ -20,6 +20,7 @@ from trilemma.card import Card
 from trilemma.data.array_file import ArrayImages, open_npy
 from trilemma.errors import UserError
 from trilemma.protocol import Protocol
+from trilemma.registry import refuse_missing
 from trilemma.runner.channel import Channel, serve
 from trilemma.runner.launch import WORKER_DIED, Message, run_worker
 from trilemma.runner.plan import Planned, plan
@@ -58,6 +59,7 @@ class DrawnImages:
         device: str = "auto",
         progress: Progress | None = None,
     ) -> None:
+        refuse_missing([card])
         card.verify()
         self.name = card.name
         self._progress = progress or (lambda done, total: None)
@@ -139,6 +141,7 @@ def main(arguments: Sequence[str]) -> int:
 def _work(job: dict[str, Any], channel: Channel) -> None:
     from trilemma import registry
     from trilemma.generator import resolve_knobs
+    from trilemma.runner.assigning import assign
     from trilemma.runner.devices import pick_device
     from trilemma.runner.generate import Output
     from trilemma.runner.plan import batches
@@ -147,7 +150,9 @@ def _work(job: dict[str, Any], channel: Channel) -> None:
     protocol = build(Protocol, job["protocol"], where="protocol")
     generator = registry.load(card, pick_device(job["device"]).type)
     knobs = resolve_knobs(generator.info.knobs, {})
-    entries: list[Planned] = plan(protocol, job["seed"])[protocol.sets[0].name]
+    planned = plan(protocol, job["seed"])
+    assign(generator, planned)
+    entries: list[Planned] = planned[protocol.sets[0].name]
     side = protocol.resolution
     pixels = np.lib.format.open_memmap(job["path"], "w+", np.uint8, (len(entries), side, side, 3))
     done = 0

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from trilemma.data.array_file import IMAGES
 from trilemma.metrics.moments import Gaussian
 from trilemma.metrics.statistics_file import read_statistics
 from trilemma.scoring.side import Statistics
@@ -22,12 +20,6 @@ def statistics_of(path: Path) -> Statistics:
         if gaussian is not None:
             whole.update(_digest(gaussian))
     return Statistics(content=content, digest=whole.hexdigest())
-
-
-def holds_images(path: Path) -> bool:
-    """Returns whether images lie beside the statistics, as in ADM's reference batches."""
-    with zipfile.ZipFile(path) as archive:
-        return f"{IMAGES}.npy" in archive.namelist()
 
 
 def _digest(gaussian: Gaussian) -> bytes:

@@ -1,26 +1,30 @@
-"""What a name on the command line stands for: a path, Scenes, a finished run's model, or a registered model."""
+"""What a name on the command line stands for: a path, a data set, Scenes, a run's model, or a registered model."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from trilemma.data import scenes
+from trilemma.data.array_file import holds_images
+from trilemma.data.datasets import Fetched, open_located
+from trilemma.data.located import is_located
 from trilemma.data.scenes_source import scenes_source
 from trilemma.data.sources import ImageSource, open_source
 from trilemma.errors import UserError, suggest
 from trilemma.features.presets import PRESETS, Preset, preset
 from trilemma.metrics.statistics_file import holds_statistics
+from trilemma.plugins import plugins
 from trilemma.protocol import Protocol
 from trilemma.registry import find_card, find_protocol, model_names, refuse_random
 from trilemma.scoring.copies import PIXELS
 from trilemma.scoring.drawing import DrawnImages, Progress
 from trilemma.scoring.prompts import Rows, read_prompts, with_prompts
-from trilemma.scoring.reference_statistics import holds_images, statistics_of
+from trilemma.scoring.reference_statistics import statistics_of
 from trilemma.scoring.side import Side
 from trilemma.scoring.stored import stored_side
 from trilemma.scoring.views import Chosen
@@ -46,6 +50,7 @@ class Resolver:
     seed: int = 0
     device: str = "auto"
     drawing: Progress | None = None
+    download: bool = False
 
     def side(self, name: str, count: int | None = None, prompts: Path | None = None) -> Side:
         """Returns what a name stands for.
@@ -60,18 +65,18 @@ class Resolver:
         """
         if count is not None and count < 1:
             raise UserError(f"at least one image is needed, got {count}.", where=name)
-        found = self._one(name)
+        found = self._data if is_located(name) else self._one(name)
         if prompts is None:
             return found(name, count)
-        if found != self._path:
+        if found not in (self._path, self._data):
             raise UserError("prompts are for images in files; these have their own.", where=str(prompts))
-        return self._path(name, count, prompts)
+        return found(name, count, prompts)
 
-    def _one(self, name: str) -> Callable[[str, int | None], Side]:
+    def _one(self, name: str) -> Callable[..., Side]:
         """Returns the reader of the one thing that has this name."""
         if _names_run_folder(name):
             return self._run
-        ways: dict[str, tuple[bool, Callable[[str, int | None], Side]]] = {
+        ways: dict[str, tuple[bool, Callable[..., Side]]] = {
             "a path": (_is_path(name) or Path(name).expanduser().exists(), self._path),
             "Scenes": (name.partition(":")[0] == SCENES and not _is_path(name), self._scenes),
             "a model": (not _is_path(name) and name in self._models(), self._model),
@@ -89,13 +94,14 @@ class Resolver:
         )
 
     def _models(self) -> list[str]:
-        """The names of the workspace's models; none where there is no workspace."""
+        """The names of the workspace's models and of plug-ins'; none of the former where there is no workspace."""
+        plugged = [plugin.name for plugin in plugins("models")]
         try:
-            return model_names(self._workspace())
+            return [*model_names(self._workspace()), *plugged]
         except UserError:
             if self.root is not None:
                 raise
-            return []
+            return plugged
 
     def _workspace(self) -> Workspace:
         return find_workspace(self.root)
@@ -105,9 +111,22 @@ class Resolver:
         statistics = statistics_of(path) if path.is_file() and holds_statistics(path) else None
         if statistics is not None and not holds_images(path):
             return _statistics_alone(Side(name=name, kind="statistics", statistics=statistics), count)
-        source = open_source(path)
+        return replace(self._of_source(name, open_source(path), count, prompts), statistics=statistics)
+
+    def _data(self, name: str, count: int | None, prompts: Path | None = None) -> Side:
+        """The pictures of a data set as they are stored, with their captions where they have any."""
+        data = open_located(name)
+        if self.download and isinstance(data, Fetched):
+            data.fetch()
+        source = data.source()
+        side = self._of_source(name, source, count, prompts)
+        if prompts is not None or not source.has_captions:
+            return side
+        return replace(side, prompts=tuple(source.captions(self._rows(source, count))))
+
+    def _of_source(self, name: str, source: ImageSource, count: int | None, prompts: Path | None) -> Side:
         rows = self._rows(source, count)
-        side = Side(name=name, kind="images", statistics=statistics, images=_chosen(source, rows))
+        side = Side(name=name, kind="images", images=_chosen(source, rows))
         return side if prompts is None else with_prompts(side, read_prompts(prompts, source), rows)
 
     def _rows(self, source: ImageSource, count: int | None) -> Rows:

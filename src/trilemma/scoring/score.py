@@ -46,7 +46,7 @@ class Options:
     """
 
     resize: int | None = None
-    batch_size: int = 64
+    batch_size: int = 32
     device: str = "auto"
     dtype: DType | None = None
     download: bool = False

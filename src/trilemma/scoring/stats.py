@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trilemma.errors import UserError
+from trilemma.features.cache import read_in_blocks
 from trilemma.features.presets import Preset
-from trilemma.metrics.moments import moments
+from trilemma.metrics.moments import stream_moments
 from trilemma.metrics.statistics_file import FittedGaussian, ReferenceStatistics, fitted, statistics_arrays
 from trilemma.runner.devices import pick_device
 from trilemma.scoring.checks import check_sizes
@@ -74,4 +75,5 @@ def _gaussians(
             progress=lambda done, total: progress("real", done, total),
         )
         arrays = sets[preset.name].arrays
-        return {name: fitted(moments(arrays[name])) for name in ("features", "spatial") if name in arrays}
+        kept = [name for name in ("features", "spatial") if name in arrays]
+        return {name: fitted(stream_moments(read_in_blocks(arrays[name]))) for name in kept}

@@ -35,6 +35,11 @@ def stored_side(name: str, run_name: str, model: str, runs: Path, count: int | N
     if model not in run.models:
         raise UserError(f'this run has no model "{model}".', where=name, hint=suggest(model, run.models))
     protocol = build(Protocol, run.record.spec["protocol"], where=str(run.folder.record))
+    if not protocol.knows_truth:
+        hint = "Give the folder of its images: it has them where it keeps all."
+        raise UserError(
+            f'this run is over "{protocol.data}": what it keeps are no features of Scenes.', where=name, hint=hint
+        )
     if run.record.instruments.get("features") != identity(protocol)["features"]:
         raise UserError("this run was measured with other weights of the features' network.", where=name)
     prompted = next((entry.name for entry in protocol.sets if entry.prompts == PROMPTED), None)

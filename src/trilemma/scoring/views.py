@@ -9,10 +9,10 @@ from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from trilemma.data import content
 from trilemma.data.sources import ImageSource
+from trilemma.data.squares import RULE, square
 from trilemma.errors import UserError
 from trilemma.identity import digest
 
@@ -132,7 +132,7 @@ class Resized(_Each):
 
     def digest(self) -> str:
         """Returns the sha256 over the source's content and the way of resizing."""
-        return digest(["resized", "pillow bicubic, shorter side, centre square", self._side, self._source.digest()])
+        return digest(["resized", RULE, self._side, self._source.digest()])
 
     def size(self) -> tuple[int, int]:
         """Returns (side, side)."""
@@ -140,16 +140,4 @@ class Resized(_Each):
 
     def images(self, start: int = 0, stop: int | None = None) -> Iterator[Pixels]:
         """Yields the images ``start:stop``, resized."""
-        return (resized(image, self._side) for image in self._source.images(start, stop))
-
-
-def resized(image: Pixels, side: int) -> Pixels:
-    """Returns one image as uint8 ``(side, side, 3)``; one that has this size already comes back as it is."""
-    height, width = image.shape[:2]
-    if (height, width) == (side, side):
-        return image
-    scale = side / min(height, width)
-    whole = (max(side, round(width * scale)), max(side, round(height * scale)))
-    picture = Image.fromarray(image).resize(whole, Image.Resampling.BICUBIC)
-    left, top = ((length - side) // 2 for length in whole)
-    return np.asarray(picture.crop((left, top, left + side, top + side)))
+        return (square(image, self._side) for image in self._source.images(start, stop))

@@ -110,6 +110,11 @@ def missing(reason: str, *, n: int, status: Status = "skipped") -> Estimate:
     return Estimate(value=None, se=None, se_method="none", n=n, status=status, reason=reason)
 
 
+def exact(value: float, n: int) -> Estimate:
+    """Returns a number without an error."""
+    return Estimate(value=value, se=None, se_method="none", n=n)
+
+
 def too_few(n: int, *, needed: int, what: str = "samples") -> Estimate:
     """Returns the estimate of a metric that was given too few samples, naming the number that it needs."""
     return missing(f"needs at least {needed} {what}; there are {n}", n=n)

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 READS = ("read_shape", "read_color", "read_background")
+LABELS = ("target_label", "read_label")  # of a data set with classes
 FREE_READS = ("read_x", "read_y", "read_size", "read_angle", "read_tint", "read_phase")
 # What the instruments give for each image that is one number.
-SCALARS = (*READS, *FREE_READS, "residual", "clip_score")
+SCALARS = (*READS, *FREE_READS, "residual", "clip_score", "read_label")
 
 Columns = Mapping[str, str]
 # What there is to say of a run in one line, and of a number: the columns of the views of ``query``.
@@ -106,6 +107,7 @@ SAMPLES: Columns = {
     **dict.fromkeys(FREE_READS, "float64"),
     "residual": "float64",
     "clip_score": "float64",
+    **dict.fromkeys(LABELS, "int64"),
 }
 TIMINGS: Columns = {
     "model": "string",

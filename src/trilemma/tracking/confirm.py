@@ -16,7 +16,7 @@ import numpy as np
 from trilemma.card import Card
 from trilemma.errors import UserError
 from trilemma.protocol import Protocol
-from trilemma.registry import find_card, find_protocol
+from trilemma.registry import find_protocol, select
 from trilemma.runner.timing_job import Scenario
 from trilemma.statistics.contrasts import CANDIDATE_SESSIONS, positive_logs, sessions
 from trilemma.statistics.decision import Decision, Test, confirmed
@@ -58,7 +58,7 @@ def confirm(
         return outcome
     protocol = find_protocol(candidate.record.spec["protocol"]["name"], workspace)
     rules = rules_for(candidate, workspace)
-    cards = {one.model: _card(one.model, candidate, workspace) for one in flagged}
+    cards = {one.model: _card(one.model, candidate, protocol, workspace) for one in flagged}
     again = []
     for one in flagged:
         if checkout is not None:
@@ -69,8 +69,8 @@ def confirm(
     return with_series(outcome, again)
 
 
-def _card(model: str, candidate: Run, workspace: Workspace) -> Card:
-    card = find_card(model, workspace)
+def _card(model: str, candidate: Run, protocol: Protocol, workspace: Workspace) -> Card:
+    [card] = select([model], workspace, protocol)
     measured = candidate.record.keys[model]["case"]["fields"]["revision"]
     if card.revision != measured:
         raise UserError(

@@ -11,7 +11,7 @@ from trilemma.store.metric_rows import MetricRow
 from trilemma.store.run import Run
 
 # What a number must share with another, besides protocol, seed and size, to be compared with it.
-IDENTITY_PARAMS = ("reference", "k", "splits", "classes", "kind")
+IDENTITY_PARAMS = ("reference", "k", "strict", "splits", "classes", "kind")
 # The anchors of a score: measured, and so equal to rounding alone.
 ANCHORS = ("reduced", "real")
 

@@ -33,17 +33,26 @@ def finish_card(job: Job, reconstruction: Reconstruction | None) -> None:
         shutil.copyfile(job.card.path / FILE_NAME, path)
     write_log(job)
     write_tables(path, {"weights": digests(job.folder), "training": _training(job)})
-    card, device = load_card(path), job.device.type
+    if measured := _measured(job, load_card(path), reconstruction):
+        write_tables(path, {"measured": measured})
+
+
+def _measured(job: Job, card: Card, reconstruction: Reconstruction | None) -> dict[str, Any]:
+    """What the model reaches, as far as there is a network that reads pictures of its data set."""
+    source, device = job.data.source, job.device.type
+    if source.name not in gates.READERS:
+        return {}
     marks = {f"{share:.0%}": folder for share, folder in job.marks().items()}
     measured: dict[str, Any] = {
         "captions": gates.CAPTIONS,
-        "prompt_accuracy": round(gates.prompt_accuracy(card, device), 4),
-        "prompt_accuracy_by_share_of_images": gates.curve(card, marks, device),
+        "prompt_accuracy": round(gates.prompt_accuracy(card, source, device), 4),
+        "prompt_accuracy_by_share_of_images": gates.curve(card, source, marks, device),
+        "real_accuracy": round(gates.real_accuracy(source, device), 4),
     }
     if reconstruction is not None:
-        ceiling = gates.reconstruction_accuracy(reconstruction(job, card), device)
+        ceiling = gates.reconstruction_accuracy(reconstruction(job, card), source, device)
         measured["readable_after_reconstruction"] = round(ceiling, 4)
-    write_tables(path, {"measured": measured})
+    return measured
 
 
 def write_tables(path: Path, tables: dict[str, dict[str, Any]]) -> None:

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trilemma.data import scenes
 from trilemma.families.gan import Discriminator, GanNetwork, GeneratorNetwork
 from trilemma.families.text import TextEncoder
 from trilemma.families.weights import network_from
 from trilemma.training.captions import drop_captions, wrong_captions
 from trilemma.training.job import Job
-from trilemma.training.loop import Stage, Step, autocast, learning_rate, pictures
+from trilemma.training.loop import Stage, Step, autocast, learning_rate
+from trilemma.training.split import TrainingSplit
 
 PEAK_LEARNING_RATE = 8e-4
 GAMMA = (1.0, 0.2)
@@ -32,8 +32,10 @@ class GanStage(Stage):
     batch_size = 32
     averaged = ("generator",)
 
-    def __init__(self, network: GanNetwork, text: TextEncoder, device: torch.device, images: int) -> None:
-        self.images = images
+    def __init__(
+        self, network: GanNetwork, data: TrainingSplit, text: TextEncoder, device: torch.device, images: int
+    ) -> None:
+        self.data, self.images = data, images
         self.device = device
         self.text = text
         self.latent = network.latent
@@ -52,9 +54,9 @@ class GanStage(Stage):
             for group in optimizer.param_groups:
                 group["betas"] = (0.0, BETA2[0] + (BETA2[1] - BETA2[0]) * min(1.0, 2 * step.progress))
         gamma = GAMMA[0] * (GAMMA[1] / GAMMA[0]) ** step.progress
-        captions = drop_captions(scenes.captions("train", step.indices), step)
-        wrong = wrong_captions(step)
-        real = pictures(step.indices, self.device)
+        captions = drop_captions(self.data.prompts(step.indices), step)
+        wrong = wrong_captions(self.data, step)
+        real = self.data.pictures(step.indices, self.device)
         text, wrong_text = self.text(captions).pooled_BD, self.text(wrong).pooled_BD
         empty = np.array([caption == "" for caption in captions])
         losses = self._discriminate(real, text, wrong_text, torch.from_numpy(~empty).to(self.device), empty, gamma)
@@ -110,5 +112,5 @@ class GanStage(Stage):
 
 def train(job: Job) -> None:
     """Trains the whole family and writes ``generator.safetensors``."""
-    stage = GanStage(network_from(GanNetwork, job.card), job.text, job.device, job.images)
+    stage = GanStage(network_from(GanNetwork, job.card), job.data, job.text, job.device, job.images)
     job.run(stage, lambda weights, folder: job.save(weights["generator"], folder / "generator.safetensors"))

@@ -1,6 +1,6 @@
-"""What a trained model must reach before it is compared with anything, measured by the factor reader.
+"""What a trained model must reach before it is compared with anything, measured by a network that reads pictures.
 
-The captions are of a split of their own, so that no protocol's prompts are used up while training is judged.
+What is asked for comes from a split of its own, so that no protocol's prompts are used up while training is judged.
 """
 
 from __future__ import annotations
@@ -10,60 +10,79 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from trilemma import registry
 from trilemma.card import Card
-from trilemma.data import scenes
+from trilemma.data.datasets import TrainingData
 from trilemma.families.weights import to_uint8
 from trilemma.features import instrument_folder
-from trilemma.features.factor_net import FactorNet, load_factor_net, read_factors
+from trilemma.features.class_net import load_class_net
+from trilemma.features.factor_net import load_factor_net, read_factors
+from trilemma.training.split import RESOLUTION
 
-SPLIT = "gate"
-READER = "scenes-reader"
 CAPTIONS = 2048
 BATCH = 64
+Reader = Callable[[Tensor], NDArray[np.int64]]
 
 
-def prompt_accuracy(card: Card, device: str, captions: int = CAPTIONS) -> float:
-    """Returns the share of captions whose shape, colour and background are all read off the image, at default knobs."""
+def _scenes_reader(device: str) -> Reader:
+    net = load_factor_net(instrument_folder("scenes-reader")).to(device)
+    return lambda pixels: read_factors(net(pixels)).mode
+
+
+def _fashion_mnist_reader(device: str) -> Reader:
+    net = load_class_net(instrument_folder("fashion-mnist-features")).to(device)
+    return lambda pixels: net(pixels).logits_BK.argmax(1).cpu().numpy()
+
+
+READERS: dict[str, Callable[[str], Reader]] = {"scenes": _scenes_reader, "fashion-mnist": _fashion_mnist_reader}
+"""For each data set what reads the classes off pictures in [-1, 1], on a device. Of Scenes the class is the mode, so
+that shape, colour and background must all be right."""
+
+
+def prompt_accuracy(card: Card, source: TrainingData, device: str, captions: int = CAPTIONS) -> float:
+    """Returns the share of prompts whose class is read off the image that was made of them, at default knobs."""
     generator = registry.load(card, device)
-    reader = _reader(device)
-    prompts, known = scenes.captions(SPLIT, range(captions)), scenes.factors(SPLIT, range(captions))
+    prompts = source.prompts(source.gate_split, range(captions))
     images = [
         generator.generate(prompts[start : start + BATCH], list(range(start, min(start + BATCH, captions))))
         for start in range(0, captions, BATCH)
     ]
-    return _readable(reader, images, known)
+    return _readable(source, images, device)
 
 
 @torch.no_grad()
-def reconstruction_accuracy(reconstruct: Callable[[Tensor], Tensor], device: str, images: int = CAPTIONS) -> float:
+def reconstruction_accuracy(
+    reconstruct: Callable[[Tensor], Tensor], source: TrainingData, device: str, images: int = CAPTIONS
+) -> float:
     """Returns the same share for real pictures that went through ``reconstruct``, images in [-1, 1] to the same."""
-    known = scenes.factors(SPLIT, range(images))
-    pixels = torch.from_numpy(scenes.render(known)).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(source.images(source.gate_split, range(images), RESOLUTION)).permute(0, 3, 1, 2)
     parts = [to_uint8(reconstruct(part.to(device).float() / 127.5 - 1)) for part in pixels.split(BATCH)]
-    return _readable(_reader(device), parts, known)
+    return _readable(source, parts, device)
 
 
-def curve(card: Card, marks: dict[str, Path], device: str, captions: int = 512) -> dict[str, float]:
+def real_accuracy(source: TrainingData, device: str, images: int = CAPTIONS) -> float:
+    """Returns the same share for the real pictures themselves: what a perfect model would reach."""
+    return reconstruction_accuracy(lambda pixels: pixels, source, device, images)
+
+
+def curve(
+    card: Card, source: TrainingData, marks: dict[str, Path], device: str, captions: int = 512
+) -> dict[str, float]:
     """Returns the prompt accuracy of the weights that were set aside during training, by share of the images."""
     from dataclasses import replace
 
     return {
-        mark: round(prompt_accuracy(replace(card, path=folder, weights_sha256={}), device, captions), 4)
+        mark: round(prompt_accuracy(replace(card, path=folder, weights_sha256={}), source, device, captions), 4)
         for mark, folder in marks.items()
         if folder.is_dir()
     }
 
 
-def _reader(device: str) -> FactorNet:
-    return load_factor_net(instrument_folder(READER)).to(device)
-
-
 @torch.no_grad()
-def _readable(reader: FactorNet, images: list[Tensor], known: scenes.Factors) -> float:
-    read = [read_factors(reader(part.float() / 127.5 - 1)) for part in images]
-    names = ("shape", "color", "background")
-    right = [np.concatenate([getattr(part, name) for part in read]) == getattr(known, name) for name in names]
-    return float(np.logical_and.reduce(right).mean())
+def _readable(source: TrainingData, images: list[Tensor], device: str) -> float:
+    read = READERS[source.name](device)
+    labels = np.concatenate([read(part.float() / 127.5 - 1) for part in images])
+    return float((labels == source.labels(source.gate_split, range(len(labels)))).mean())

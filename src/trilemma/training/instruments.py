@@ -13,10 +13,12 @@ from torch.nn import functional as F
 from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig
 
 from trilemma.data import scenes
+from trilemma.data.scenes_data import ScenesData
 from trilemma.families.text import tokenize
 from trilemma.features.factor_net import FactorNet, Prediction, read_factors
 from trilemma.training.damage import damage
-from trilemma.training.loop import Stage, Step, autocast, learning_rate, pictures, run_stage
+from trilemma.training.loop import Stage, Step, autocast, learning_rate, run_stage
+from trilemma.training.split import TrainingSplit
 from trilemma.training.text_encoder import build_tokenizer, contrastive_loss, text_config
 
 RECIPES = {"scenes-reader": 11, "scenes-features": 12, "scenes-clip": 13}  # name to seed
@@ -32,6 +34,7 @@ class FactorStage(Stage):
     def __init__(
         self, name: str, device: torch.device, *, damaged: float, strongest: float, damage_weight: float
     ) -> None:
+        self.data = TrainingSplit(ScenesData())
         self.name, self.device, self.damaged, self.strongest = name, device, damaged, strongest
         self.damage_weight = damage_weight
         self.net = FactorNet().to(device)
@@ -41,7 +44,7 @@ class FactorStage(Stage):
     def step(self, step: Step) -> dict[str, Tensor]:
         """One supervised step."""
         learning_rate(self.optimizers["adam"], 3e-3, step.progress)
-        images, kind_B = damage(pictures(step.indices, self.device), self.damaged, self.strongest)
+        images, kind_B = damage(self.data.pictures(step.indices, self.device), self.damaged, self.strongest)
         known = scenes.factors("train", step.indices)
         with autocast(self.device):
             features = self.net.features(images)
@@ -88,8 +91,8 @@ class ClipStage(Stage):
     averaged = ("clip",)
 
     def __init__(self, device: torch.device, width: int = 96) -> None:
-        self.device = device
-        self.tokenizer = build_tokenizer()
+        self.data, self.device = TrainingSplit(ScenesData()), device
+        self.tokenizer = build_tokenizer(scenes.vocabulary())
         vision = CLIPVisionConfig(
             hidden_size=width, intermediate_size=4 * width, num_hidden_layers=3, num_attention_heads=4,
             image_size=32, patch_size=4, projection_dim=64,
@@ -104,9 +107,9 @@ class ClipStage(Stage):
     def step(self, step: Step) -> dict[str, Tensor]:
         """One contrastive step."""
         learning_rate(self.optimizers["adam"], 2e-3, step.progress)
-        images, _ = damage(pictures(step.indices, self.device), 0.3, 0.5)
-        ids_BL = tokenize(self.tokenizer, scenes.captions("train", step.indices)).to(self.device)
-        mode_B = torch.from_numpy(scenes.factors("train", step.indices).mode).to(self.device)
+        images, _ = damage(self.data.pictures(step.indices, self.device), 0.3, 0.5)
+        ids_BL = tokenize(self.tokenizer, self.data.prompts(step.indices)).to(self.device)
+        mode_B = self.data.labels(step.indices, self.device)
         with autocast(self.device):
             output = self.clip(input_ids=ids_BL, pixel_values=images)
         scale = self.clip.logit_scale.clamp(max=4.6)

@@ -16,6 +16,7 @@ from trilemma.card import Card
 from trilemma.families.text import TextEncoder
 from trilemma.identity import digest
 from trilemma.training.loop import Stage, Trained, run_stage, step_flops
+from trilemma.training.split import TrainingSplit
 
 MARKS = (0.25, 0.5)
 Export = Callable[[dict[str, dict[str, Tensor]], Path], None]
@@ -28,6 +29,7 @@ class Job:
     Attributes:
         card: of the model; its [network] table is what is built.
         folder: where the weights go; checkpoints and logs lie in ``folder/checkpoints``.
+        data: what it is trained on.
         text_folder: the frozen text encoder that is copied into ``folder``.
         images: what the whole family may see, its tokenizer included.
         seed: decides every random number.
@@ -36,6 +38,7 @@ class Job:
 
     card: Card
     folder: Path
+    data: TrainingSplit
     text_folder: Path
     device: torch.device
     images: int

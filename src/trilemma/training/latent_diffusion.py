@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trilemma.card import Card
-from trilemma.data import scenes
 from trilemma.families.text import TextEncoder
 from trilemma.families.weights import network_from
 from trilemma.training.captions import drop_captions
 from trilemma.training.job import Job
 from trilemma.training.loop import Stage, Step, autocast, learning_rate
 from trilemma.training.reconstruction import IMAGES, ReconstructionStage, load_image_tower
+from trilemma.training.split import TrainingSplit
 from trilemma.training.token_cache import encode_training_split
 
 PEAK_LEARNING_RATE = 1.5e-3
@@ -80,15 +80,24 @@ class FlowStage(Stage):
     batch_size = 32
     averaged = ("unet",)
 
-    def __init__(self, unet: nn.Module, latents: Tensor, text: TextEncoder, device: torch.device, images: int) -> None:
-        self.unet, self.latents, self.text, self.device, self.images = unet.to(device), latents, text, device, images
+    def __init__(
+        self,
+        unet: nn.Module,
+        latents: Tensor,
+        data: TrainingSplit,
+        text: TextEncoder,
+        device: torch.device,
+        images: int,
+    ) -> None:
+        self.unet, self.latents, self.data = unet.to(device), latents, data
+        self.text, self.device, self.images = text, device, images
         self.modules = {"unet": unet}
         self.optimizers = {"adam": torch.optim.AdamW(unet.parameters(), betas=(0.9, 0.99), weight_decay=0.01)}
 
     def step(self, step: Step) -> dict[str, Tensor]:
         """One step of flow matching."""
         learning_rate(self.optimizers["adam"], PEAK_LEARNING_RATE, step.progress)
-        tokens_BLD = self.text(drop_captions(scenes.captions("train", step.indices), step)).tokens_BLD
+        tokens_BLD = self.text(drop_captions(self.data.prompts(step.indices), step)).tokens_BLD
         x = self.latents[torch.from_numpy(step.indices)].float().to(self.device)
         z = torch.randn(x.shape).to(self.device)
         time_B = torch.randn(len(x)).sigmoid().to(self.device)
@@ -152,11 +161,13 @@ def train(job: Job) -> None:
         extra = KL_WEIGHT * posterior.kl().mean() / posterior.mean[0].numel()
         return autoencoder.decode(posterior.sample()).sample, extra
 
-    stage = ReconstructionStage(autoencoder, load_image_tower(job.text_folder, job.device), job.device, reconstruct)
+    tower = load_image_tower(job.text_folder, job.device)
+    stage = ReconstructionStage(autoencoder, job.data, tower, job.device, reconstruct)
     autoencoder.load_state_dict(job.run_tokenizer(stage).weights["tokenizer"])
     autoencoder.eval().requires_grad_(False)
     latents = encode_training_split(
         job.checkpoints / "latents.npy",
+        job.data,
         lambda images: autoencoder.encode(images).latent_dist.mean,
         job.device,
         quiet=job.quiet,
@@ -166,7 +177,7 @@ def train(job: Job) -> None:
     unet = build_unet(network, job.text.width)
     if job.device.type == "cpu":
         unet.set_attn_processor(AttnProcessor())  # in bfloat16 nearly twice as fast there as the fused kernel
-    flow = FlowStage(unet, latents, job.text, job.device, job.images - IMAGES)
+    flow = FlowStage(unet, latents, job.data, job.text, job.device, job.images - IMAGES)
     sampled = build_unet(network, job.text.width)
 
     def export(weights: dict[str, dict[str, Tensor]], folder: Path) -> None:

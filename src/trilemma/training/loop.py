@@ -24,7 +24,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from trilemma.data import scenes
+from trilemma.training.split import Indices, TrainingSplit
 
 CHECKPOINT_SECONDS = 60.0
 LOG_STEPS = 50
@@ -36,7 +36,7 @@ class Step:
 
     number: int
     progress: float
-    indices: np.ndarray[Any, np.dtype[np.int64]]
+    indices: Indices
 
 
 class Stage(ABC):
@@ -46,6 +46,7 @@ class Stage(ABC):
         name: of the checkpoint and of the log.
         images: how many it sees in all.
         batch_size: images per step.
+        data: what its steps draw from.
         averaged: names those of ``modules`` that are also kept as a moving average.
         modules: what a checkpoint holds.
         optimizers: what a checkpoint holds beside them.
@@ -54,6 +55,7 @@ class Stage(ABC):
     name: str
     images: int
     batch_size: int
+    data: TrainingSplit
     averaged: tuple[str, ...]
     modules: dict[str, nn.Module]
     optimizers: dict[str, Optimizer]
@@ -126,15 +128,15 @@ def run_stage(
     path = folder / f"{stage.name}.pt"
     first, seconds = _resume(path, stage, averages)
     _forget_log(folder / f"{stage.name}.jsonl", first * stage.batch_size)
+    count = stage.data.count
     steps = math.ceil(stage.images / stage.batch_size)
     started = saved = time.monotonic()
     with progress_bar(quiet) as bar, (folder / f"{stage.name}.jsonl").open("a") as log:
         task = bar.add_task(stage.name, total=steps * stage.batch_size, completed=first * stage.batch_size, note="")
         for number in range(first, steps):
             torch.manual_seed(seed * 1_000_003 + number)
-            losses = stage.step(
-                Step(number=number, progress=number / steps, indices=_indices(seed, number, stage.batch_size))
-            )
+            indices = _indices(seed, number, stage.batch_size, count)
+            losses = stage.step(Step(number=number, progress=number / steps, indices=indices))
             for average in averages.values():
                 average.update((number + 1) * stage.batch_size, stage.batch_size)
             now = time.monotonic()
@@ -177,23 +179,16 @@ def autocast(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=fast)
 
 
-def pictures(indices: np.ndarray[Any, np.dtype[np.int64]], device: torch.device, resolution: int = 32) -> Tensor:
-    """Returns pictures of the training split as float32 ``(B, 3, H, W)`` in [-1, 1]."""
-    images_NHW3 = torch.from_numpy(scenes.images("train", indices, resolution))
-    return images_NHW3.permute(0, 3, 1, 2).to(device).float() / 127.5 - 1
-
-
-def _indices(seed: int, step: int, batch_size: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _indices(seed: int, step: int, batch_size: int, count: int) -> Indices:
     """The next batch of the training split: every epoch is a permutation of its own."""
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
-    count = scenes.TRAIN_IMAGES
     epochs = positions // count
     parts = [_permutation(seed, int(e), count)[positions[epochs == e] % count] for e in np.unique(epochs)]
     return np.concatenate(parts)
 
 
 @functools.lru_cache(maxsize=2)
-def _permutation(seed: int, epoch: int, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _permutation(seed: int, epoch: int, count: int) -> Indices:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 

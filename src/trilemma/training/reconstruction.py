@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trilemma.families.weights import load_weights
-from trilemma.training.loop import Stage, Step, autocast, learning_rate, pictures
+from trilemma.training.loop import Stage, Step, autocast, learning_rate
+from trilemma.training.split import TrainingSplit
 from trilemma.training.text_encoder import ImageTower
 
 IMAGES = 120_000
@@ -55,11 +56,12 @@ class ReconstructionStage(Stage):
     def __init__(
         self,
         module: nn.Module,
+        data: TrainingSplit,
         tower: ImageTower,
         device: torch.device,
         forward: Callable[[Tensor], tuple[Tensor, Tensor]],
     ) -> None:
-        self.device, self.tower, self.forward = device, tower, forward
+        self.data, self.device, self.tower, self.forward = data, device, tower, forward
         self.modules = {"tokenizer": module.to(device)}
         self.optimizers = {"adam": torch.optim.AdamW(module.parameters(), betas=(0.9, 0.99), weight_decay=0.01)}
         self.parameters = list(module.parameters())
@@ -67,7 +69,7 @@ class ReconstructionStage(Stage):
     def step(self, step: Step) -> dict[str, Tensor]:
         """One step of reconstruction."""
         learning_rate(self.optimizers["adam"], PEAK_LEARNING_RATE, step.progress)
-        images = pictures(step.indices, self.device)
+        images = self.data.pictures(step.indices, self.device)
         with autocast(self.device):
             output, extra = self.forward(images)
             loss = reconstruction_loss(output.float(), images, self.tower)

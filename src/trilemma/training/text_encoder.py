@@ -1,13 +1,14 @@
 """Recipe of the frozen text encoder: contrastive against a small image tower (CLIP, arXiv 2103.00020, §2).
 
-Two pictures of one mode have captions that mean the same, so the targets are spread over all pairs of equal mode
-(supervised contrastive, arXiv 2004.11362). The image tower is kept for the perceptual loss of the tokenizers; it is no
-part of any instrument that scores.
+Two pictures of one class (of Scenes: one mode) have captions that mean the same, so the targets are spread over all
+pairs of equal class (supervised contrastive, arXiv 2004.11362). The image tower is kept for the perceptual loss of the
+tokenizers; it is no part of any instrument that scores.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -16,30 +17,31 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from trilemma.data import scenes
 from trilemma.families.text import tokenize
-from trilemma.training.loop import Stage, Step, autocast, learning_rate, pictures, run_stage
+from trilemma.training.loop import Stage, Step, autocast, learning_rate, run_stage
+from trilemma.training.split import TrainingSplit
 
 START, END = "<|startoftext|>", "<|endoftext|>"
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789,."
 LENGTH = 16
 SEED = 7
 
 
-def build_tokenizer() -> CLIPTokenizer:
-    """Returns a CLIP tokenizer whose byte-pair merges make one token of every word of the captions."""
+def build_tokenizer(words: Sequence[str]) -> CLIPTokenizer:
+    """Returns a CLIP tokenizer whose byte-pair merges make one token of every word; punctuation cuts words."""
     bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>", continuing_subword_prefix="", unk_token=END))
     bpe.pre_tokenizer = pre_tokenizers.Whitespace()
-    letters = list("abcdefghijklmnopqrstuvwxyz0123456789,.")
+    letters = list(LETTERS + "".join(sorted(set("".join(words)) - set(LETTERS))))
     trainer = trainers.BpeTrainer(
         vocab_size=1000, min_frequency=1, initial_alphabet=letters, end_of_word_suffix="</w>", show_progress=False,
         special_tokens=[f"{letter}</w>" for letter in letters],  # else their order changes from process to process
     )  # fmt: skip
-    bpe.train_from_iterator([" ".join([*scenes.vocabulary(), *letters])], trainer)
+    bpe.train_from_iterator([" ".join([*words, *letters])], trainer)
     model = json.loads(bpe.to_str())["model"]
-    words = [*model["vocab"], START, END]
+    tokens = [*model["vocab"], START, END]
     merges = [tuple(pair) for pair in model["merges"]]
     return CLIPTokenizer(
-        vocab={word: index for index, word in enumerate(words)},
+        vocab={token: index for index, token in enumerate(tokens)},
         merges=merges,  # type: ignore[arg-type] # pairs, as its own tokenizer.json holds them
         model_max_length=LENGTH, bos_token=START, eos_token=END, pad_token=END, unk_token=END,
     )  # fmt: skip
@@ -85,10 +87,10 @@ class ImageTower(nn.Module):
         return self.embed(self.stages(images_B3HW)[-1])
 
 
-def contrastive_loss(image_BD: Tensor, text_BD: Tensor, log_scale: Tensor, mode_B: Tensor) -> Tensor:
-    """The symmetric cross-entropy of CLIP with the target mass shared by all pairs of equal mode."""
+def contrastive_loss(image_BD: Tensor, text_BD: Tensor, log_scale: Tensor, label_B: Tensor) -> Tensor:
+    """The symmetric cross-entropy of CLIP with the target mass shared by all pairs of equal class."""
     logits_BB = log_scale.exp() * F.normalize(image_BD, dim=-1) @ F.normalize(text_BD, dim=-1).T
-    same_BB = (mode_B[:, None] == mode_B[None, :]).float()
+    same_BB = (label_B[:, None] == label_B[None, :]).float()
     target_BB = same_BB / same_BB.sum(1, keepdim=True)
     return 0.5 * (F.cross_entropy(logits_BB, target_BB) + F.cross_entropy(logits_BB.T, target_BB))
 
@@ -101,9 +103,9 @@ class TextEncoderStage(Stage):
     batch_size = 256
     averaged = ("text", "image")
 
-    def __init__(self, device: torch.device, width: int = 64) -> None:
-        self.device = device
-        self.tokenizer = build_tokenizer()
+    def __init__(self, data: TrainingSplit, device: torch.device, width: int = 64) -> None:
+        self.data, self.device = data, device
+        self.tokenizer = build_tokenizer(data.source.vocabulary())
         self.text = CLIPTextModel(text_config(self.tokenizer, width)).to(device)  # type: ignore[arg-type]
         self.image = ImageTower(width).to(device)
         self.scale = nn.ParameterList([nn.Parameter(torch.tensor(2.0))]).to(device)
@@ -114,12 +116,12 @@ class TextEncoderStage(Stage):
     def step(self, step: Step) -> dict[str, Tensor]:
         """One contrastive step."""
         learning_rate(self.optimizers["adam"], 2e-3, step.progress)
-        ids_BL = tokenize(self.tokenizer, scenes.captions("train", step.indices)).to(self.device)
-        mode_B = torch.from_numpy(scenes.factors("train", step.indices).mode).to(self.device)
+        ids_BL = tokenize(self.tokenizer, self.data.prompts(step.indices)).to(self.device)
+        label_B = self.data.labels(step.indices, self.device)
         with autocast(self.device):
             text_BD = self.text(input_ids=ids_BL).pooler_output
-            image_BD = self.image(pictures(step.indices, self.device))
-        loss = contrastive_loss(image_BD.float(), text_BD.float(), self.scale[0].clamp(max=4.6), mode_B)
+            image_BD = self.image(self.data.pictures(step.indices, self.device))
+        loss = contrastive_loss(image_BD.float(), text_BD.float(), self.scale[0].clamp(max=4.6), label_B)
         self.optimizers["adam"].zero_grad()
         loss.backward()
         self.optimizers["adam"].step()
@@ -145,9 +147,9 @@ def _open_in_float32(config: Path) -> None:
     config.write_text(json.dumps(json.loads(config.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
 
 
-def train(folder: Path, device: torch.device, *, quiet: bool = False) -> Path:
+def train(folder: Path, data: TrainingSplit, device: torch.device, *, quiet: bool = False) -> Path:
     """Trains the text encoder into ``folder`` and returns it."""
     torch.manual_seed(SEED)
-    stage = TextEncoderStage(device)
+    stage = TextEncoderStage(data, device)
     export(stage, run_stage(stage, folder / "checkpoints", seed=SEED, quiet=quiet).weights, folder)
     return folder

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trilemma.card import Card
-from trilemma.data import scenes
 from trilemma.families.text import TextEncoder
 from trilemma.families.var.model import MultiScaleTokenizer, VarNetwork
 from trilemma.families.var.quantizer import MultiScaleQuantizer
@@ -26,6 +25,7 @@ from trilemma.training.captions import drop_captions
 from trilemma.training.job import Job
 from trilemma.training.loop import Stage, Step, autocast, learning_rate
 from trilemma.training.reconstruction import IMAGES, ReconstructionStage, load_image_tower
+from trilemma.training.split import TrainingSplit
 from trilemma.training.text_encoder import ImageTower
 from trilemma.training.token_cache import encode_training_split
 
@@ -73,10 +73,12 @@ class CodebookAverage(nn.Module):
 class MultiScaleStage(ReconstructionStage):
     """Reconstruction through the quantiser, whose codebook moves by itself."""
 
-    def __init__(self, tokenizer: MultiScaleTokenizer, tower: ImageTower, device: torch.device) -> None:
+    def __init__(
+        self, tokenizer: MultiScaleTokenizer, data: TrainingSplit, tower: ImageTower, device: torch.device
+    ) -> None:
         self.tokenizer = tokenizer
         tokenizer.quantize.embedding.weight.requires_grad_(False)
-        super().__init__(tokenizer, tower, device, self._reconstruct)
+        super().__init__(tokenizer, data, tower, device, self._reconstruct)
         self.average = CodebookAverage(tokenizer.quantize).to(device)
         self.modules["codebook"] = self.average
 
@@ -107,19 +109,20 @@ class TransformerStage(Stage):
         transformer: VarTransformer,
         quantizer: MultiScaleQuantizer,
         tokens_NL: Tensor,
+        data: TrainingSplit,
         text: TextEncoder,
         device: torch.device,
         images: int,
     ) -> None:
         self.transformer, self.quantizer = transformer.to(device), quantizer
-        self.tokens_NL, self.text, self.device, self.images = tokens_NL, text, device, images
+        self.tokens_NL, self.data, self.text, self.device, self.images = tokens_NL, data, text, device, images
         self.modules = {"transformer": transformer}
         self.optimizers = {"adam": torch.optim.AdamW(transformer.parameters(), betas=(0.9, 0.95), weight_decay=0.05)}
 
     def step(self, step: Step) -> dict[str, Tensor]:
         """One step of next-scale prediction."""
         learning_rate(self.optimizers["adam"], PEAK_LEARNING_RATE, step.progress)
-        text_BD = self.text(drop_captions(scenes.captions("train", step.indices), step)).pooled_BD
+        text_BD = self.text(drop_captions(self.data.prompts(step.indices), step)).pooled_BD
         tokens_BL = self.tokens_NL[torch.from_numpy(step.indices)].long().to(self.device)
         scales = list(tokens_BL.split([side**2 for side in self.quantizer.scales], dim=1))
         with torch.no_grad():
@@ -141,18 +144,18 @@ def train(job: Job) -> None:
     """
     network = network_from(VarNetwork, job.card)
     tokenizer = MultiScaleTokenizer(network)
-    stage = MultiScaleStage(tokenizer, load_image_tower(job.text_folder, job.device), job.device)
+    stage = MultiScaleStage(tokenizer, job.data, load_image_tower(job.text_folder, job.device), job.device)
     tokenizer.load_state_dict(job.run_tokenizer(stage).weights["tokenizer"])
     tokenizer.eval().requires_grad_(False)
 
     def encode(images: Tensor) -> Tensor:
         return torch.cat([indices for _, indices, _ in tokenizer.quantize.encode(tokenizer.latent(images))], 1)
 
-    tokens_NL = encode_training_split(job.checkpoints / "tokens.npy", encode, job.device, quiet=job.quiet)
+    tokens_NL = encode_training_split(job.checkpoints / "tokens.npy", job.data, encode, job.device, quiet=job.quiet)
     job.reseed("transformer")
     transformer = VarTransformer(network.transformer(job.text.width))
     images = job.images - IMAGES
-    prior = TransformerStage(transformer, tokenizer.quantize, tokens_NL, job.text, job.device, images)
+    prior = TransformerStage(transformer, tokenizer.quantize, tokens_NL, job.data, job.text, job.device, images)
 
     def export(weights: dict[str, dict[str, Tensor]], folder: Path) -> None:
         whole = tokenizer.state_dict()

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trilemma.card import Card
-from trilemma.data import scenes
 from trilemma.families.text import TextEncoder
 from trilemma.families.vqar import Prior, Tokenizer, VqarNetwork
 from trilemma.families.weights import network_from
@@ -19,6 +18,7 @@ from trilemma.training.captions import drop_captions
 from trilemma.training.job import Job
 from trilemma.training.loop import Stage, Step, autocast, learning_rate
 from trilemma.training.reconstruction import IMAGES, ReconstructionStage, load_image_tower
+from trilemma.training.split import TrainingSplit
 from trilemma.training.token_cache import encode_training_split
 
 PEAK_LEARNING_RATE = 1.5e-3
@@ -32,8 +32,16 @@ class PriorStage(Stage):
     batch_size = 32
     averaged = ("prior",)
 
-    def __init__(self, prior: Prior, tokens_NT: Tensor, text: TextEncoder, device: torch.device, images: int) -> None:
-        self.prior, self.tokens_NT = prior.to(device), tokens_NT
+    def __init__(
+        self,
+        prior: Prior,
+        tokens_NT: Tensor,
+        data: TrainingSplit,
+        text: TextEncoder,
+        device: torch.device,
+        images: int,
+    ) -> None:
+        self.prior, self.tokens_NT, self.data = prior.to(device), tokens_NT, data
         self.text, self.device, self.images = text, device, images
         self.modules = {"prior": prior}
         self.optimizers = {"adam": torch.optim.AdamW(prior.parameters(), betas=(0.9, 0.95), weight_decay=0.05)}
@@ -41,7 +49,7 @@ class PriorStage(Stage):
     def step(self, step: Step) -> dict[str, Tensor]:
         """One step of next-token prediction."""
         learning_rate(self.optimizers["adam"], PEAK_LEARNING_RATE, step.progress)
-        text_BD = self.text(drop_captions(scenes.captions("train", step.indices), step)).pooled_BD
+        text_BD = self.text(drop_captions(self.data.prompts(step.indices), step)).pooled_BD
         tokens_BT = self.tokens_NT[torch.from_numpy(step.indices)].long().to(self.device)
         with autocast(self.device):
             logits_BTV = self.prior(text_BD, tokens_BT[:, :-1])
@@ -62,18 +70,19 @@ def train(job: Job) -> None:
     tokenizer = Tokenizer(network)
     tower = load_image_tower(job.text_folder, job.device)
     stage = ReconstructionStage(
-        tokenizer, tower, job.device, lambda x: (tokenizer(x), torch.zeros((), device=x.device))
+        tokenizer, job.data, tower, job.device, lambda x: (tokenizer(x), torch.zeros((), device=x.device))
     )
     tokenizer.load_state_dict(job.run_tokenizer(stage).weights["tokenizer"])
     tokenizer.eval().requires_grad_(False)
     tokens_NT = encode_training_split(
         job.checkpoints / "tokens.npy",
+        job.data,
         lambda images: tokenizer.quantize.indices(tokenizer.encode(images)).flatten(1),
         job.device,
         quiet=job.quiet,
     )
     job.reseed("prior")
-    prior = PriorStage(Prior(network, job.text.width), tokens_NT, job.text, job.device, job.images - IMAGES)
+    prior = PriorStage(Prior(network, job.text.width), tokens_NT, job.data, job.text, job.device, job.images - IMAGES)
 
     def export(weights: dict[str, dict[str, Tensor]], folder: Path) -> None:
         whole = tokenizer.state_dict()

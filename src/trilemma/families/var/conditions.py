@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from trilemma.families.class_labels import labels_for_guidance
+from trilemma.families.class_prompts import ClassPrompts
 from trilemma.families.sampling import embed_for_guidance
 from trilemma.families.text import TextEncoder
 
 
 class TextCondition(nn.Module):
     """Prompts to what the transformer is given: embeddings of captions."""
+
+    capabilities: frozenset[str] = frozenset()
 
     def __init__(self, text: TextEncoder) -> None:
         super().__init__()
@@ -31,9 +33,10 @@ class TextCondition(nn.Module):
 class ClassCondition(nn.Module):
     """Prompts to what the transformer is given: numbers of classes."""
 
-    def __init__(self, classes: int, device: str) -> None:
+    def __init__(self, prompts: ClassPrompts, device: str) -> None:
         super().__init__()
-        self.classes, self.device = classes, device
+        self.prompts, self.device = prompts, device
+        self.capabilities = prompts.capabilities
 
     @property
     def networks(self) -> list[nn.Module]:
@@ -41,6 +44,6 @@ class ClassCondition(nn.Module):
         return []
 
     def forward(self, prompts: Sequence[str], scale: float) -> tuple[Tensor, bool]:
-        """See :func:`labels_for_guidance`."""
-        labels_B, guided = labels_for_guidance(prompts, self.classes, scale)
+        """See :meth:`ClassPrompts.for_guidance`."""
+        labels_B, guided = self.prompts.for_guidance(prompts, scale)
         return labels_B.to(self.device), guided

@@ -12,17 +12,22 @@ from torch import Tensor, nn
 
 from trilemma.card import Precision
 from trilemma.errors import UserError
+from trilemma.families.checkpoints import read_checkpoint
+from trilemma.families.class_prompts import ClassPrompts
 from trilemma.families.preparing import cast, channels_last, compile_function, compile_in_place
-from trilemma.families.random_weights import random_network
+from trilemma.families.published_files import locate
+from trilemma.families.random_weights import random_network, undrawn_network
 from trilemma.families.replaying import Replayed
-from trilemma.families.sampling import guide, sample_categorical
+from trilemma.families.sampling import guide, kept_probabilities, sample_categorical
 from trilemma.families.taming_parts import AutoencoderNetwork, build_decoder, build_encoder
 from trilemma.families.text import TextEncoder
 from trilemma.families.var.conditions import ClassCondition, TextCondition
+from trilemma.families.var.official import USAGE, guidance_knobs, strength, tokenizer_tensors, transformer_tensors
 from trilemma.families.var.quantizer import MultiScaleQuantizer
+from trilemma.families.var.smooth import SMOOTH, mixed_codes
 from trilemma.families.var.transformer import Sampling, VarTransformer, VarTransformerNetwork
 from trilemma.families.vqar import KNOBS
-from trilemma.families.weights import count_parameters, load_weights, network_from, to_uint8
+from trilemma.families.weights import count_parameters, fit_weights, load_weights, network_from, to_uint8
 from trilemma.generator import GeneratorInfo, SampleStreams, check_batch, resolve_knobs
 from trilemma.stages import DECODE, SAMPLE, TEXT, stage
 
@@ -115,7 +120,17 @@ def _random(network: VarNetwork, card: Card, device: str) -> Networks:
     # The sum of all scales stays in float32, whatever the decoder's precision.
     tokenizer = random_network("tokenizer", build, card, device, precision="fp32")
     transformer = random_network("transformer", lambda: VarTransformer(network.transformer(0)), card, device)
-    return ClassCondition(network.classes, device), tokenizer, transformer
+    return ClassCondition(ClassPrompts(card, network.classes), device), tokenizer, transformer
+
+
+def _official(network: VarNetwork, card: Card, device: str) -> Networks:
+    """Of the official checkpoints: class-conditional, and float32 whatever the file holds."""
+    first, second = locate(card, "tokenizer"), locate(card, "transformer")
+    tokenizer = undrawn_network(partial(MultiScaleTokenizer, network, with_encoder=False), device)
+    fit_weights(tokenizer, tokenizer_tensors(read_checkpoint(first), first), first, computed=(USAGE,))
+    transformer = undrawn_network(lambda: VarTransformer(network.transformer(0)), device)
+    fit_weights(transformer, transformer_tensors(read_checkpoint(second), second), second)
+    return ClassCondition(ClassPrompts(card, network.classes), device), tokenizer, transformer
 
 
 def parts(card: Card) -> dict[str, nn.Module]:
@@ -128,22 +143,25 @@ class Var:
     """The registered model: one evaluation of the transformer per scale, two with guidance.
 
     The guidance scale is the same at every scale of the picture. The official sampler lets it rise linearly from none;
-    a card's ``options.guidance_schedule = "linear"`` does that, ending at ``guidance_scale``.
+    a card's ``options.guidance_schedule = "linear"`` does that, ending at ``guidance_scale``. With classes and without
+    random weights the networks are those of official checkpoints, ``options.transformer`` and ``options.tokenizer``.
     """
 
     def __init__(self, card: Card, device: str) -> None:
         network = network_from(VarNetwork, card)
         self.linear = card.options.get("guidance_schedule", "constant") == "linear"
-        networks = _random(network, card, device) if card.random_weights else _trained(network, card, device)
-        self.condition, self.tokenizer, self.transformer = networks
+        official = bool(network.classes) and not card.random_weights
+        build = _random if card.random_weights else _official if official else _trained
+        self.condition, self.tokenizer, self.transformer = build(network, card, device)
+        knobs = guidance_knobs(KNOBS, card.options, str(card.path)) if self.linear else KNOBS
         channels_last([self.tokenizer])
         self.draw: Callable[..., Tensor] = self._last_latent
         self.scales = network.scales
         self.evaluations = 0
         self.info = GeneratorInfo(
-            name=card.name, family="var", resolution=network.resolution, knobs=KNOBS,
+            name=card.name, family="var", resolution=network.resolution, knobs=(*knobs, *[SMOOTH] * official),
             parameters=count_parameters(self.tokenizer, self.transformer, self.condition),
-            capabilities=frozenset({"trace", "bf16", "fp16", "compile"}),
+            capabilities=frozenset({"trace", "bf16", "fp16", "compile"}) | self.condition.capabilities,
         )  # fmt: skip
 
     def prepare(self, *, precision: Precision, compiled: bool) -> None:
@@ -175,7 +193,11 @@ class Var:
         with stage(TEXT):
             given, guided = self.condition(prompts, scale)
         with stage(SAMPLE):
-            uniform_BL = SampleStreams(seeds).uniform(self.transformer.network.tokens).to(given.device)
+            streams = SampleStreams(seeds)
+            uniform_BL = streams.uniform(self.transformer.network.tokens).to(given.device)
+            if settings.pop(SMOOTH.name, 0):  # draws numbers at every scale, which no recorded graph does
+                plain: Callable[..., Any] = draw.function if isinstance(draw, Replayed) else draw
+                draw = partial(plain, smoothed=streams)
             self.evaluations += len(given) * len(self.scales)
             return draw(given, uniform_BL, guidance_scale=scale if guided else None, **settings)
 
@@ -184,7 +206,13 @@ class Var:
         return latent_BCHW
 
     def _scales(
-        self, given: Tensor, uniform_BL: Tensor, *, guidance_scale: float | None, **settings: Any
+        self,
+        given: Tensor,
+        uniform_BL: Tensor,
+        *,
+        guidance_scale: float | None,
+        smoothed: SampleStreams | None = None,
+        **settings: Any,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields after each scale its indices ``(B, s * s)`` and the sum of the codes so far, ``(B, C, H, W)``."""
         sampling, quantize = Sampling(self.transformer, given), self.tokenizer.quantize
@@ -198,11 +226,24 @@ class Var:
             logits = logits if guidance_scale is None else guide(logits, self._strength(guidance_scale, place))
             drawn = sample_categorical(logits.flatten(0, 1), uniform_BT.flatten(), **settings)
             indices_BT = drawn.view(uniform_BT.shape)
-            total = total + quantize.grow(quantize.look_up(indices_BT, place), place)
+            codes = quantize.look_up(indices_BT, place)
+            if smoothed is not None and settings["temperature"] > 0:
+                codes = self._mixed(logits, smoothed, place, settings)
+            total = total + quantize.grow(codes, place)
             yield indices_BT, total
 
     def _strength(self, scale: float, place: int) -> float:
-        return 1 + (scale - 1) * place / (len(self.scales) - 1) if self.linear else scale
+        return strength(scale, place, len(self.scales), linear=self.linear)
+
+    def _mixed(self, logits_BTV: Tensor, streams: SampleStreams, place: int, settings: dict[str, Any]) -> Tensor:
+        """In place of the codes of one scale: mixtures of codes, ``(B, C, s, s)``."""
+        _, tokens, codes = logits_BTV.shape
+        probability_NV = kept_probabilities(logits_BTV.flatten(0, 1), **settings)
+        uniform_NV = streams.uniform(tokens * codes).to(logits_BTV.device).view(-1, codes)
+        ratio = place / max(len(self.scales) - 1, 1)
+        mixed_NC = mixed_codes(probability_NV, uniform_NV, self.tokenizer.quantize.embedding.weight, ratio)
+        side = self.scales[place]
+        return mixed_NC.view(-1, side, side, mixed_NC.shape[1]).permute(0, 3, 1, 2)
 
     def _decode(self, latent_BCHW: Tensor) -> Tensor:
         with stage(DECODE):

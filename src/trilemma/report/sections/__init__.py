@@ -8,6 +8,7 @@ with styles of its own STYLES, names in ``static/``. FILES is true where it show
 
 from trilemma.report.sections import (
     claims,
+    comparable,
     coverage,
     environment,
     failures,
@@ -29,6 +30,7 @@ from trilemma.report.sections import (
 SECTIONS = (
     frontiers,
     scores,
+    comparable,
     tradeoffs,
     filmstrips,
     gallery,

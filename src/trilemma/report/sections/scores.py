@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from trilemma.report import gives_up, tables
 from trilemma.report.catalog import describe
 from trilemma.report.charts import style
+from trilemma.report.evidence import COVERAGES, QUALITY
 from trilemma.report.measures import CORNERS
 from trilemma.report.names import LONGEST_REASON, brief
 from trilemma.report.tables import SCORE_TITLES
@@ -23,8 +24,8 @@ ID = "scores"
 TITLE = "Scores"
 # The raw numbers that stand below each score: those of the first group of which the record holds any.
 HEADLINES = {
-    "quality": (("fd_scenes",), ("fid",)),
-    "diversity": (("mode_tv", "within_prompt_spread"), ("coverage_unconditional",)),
+    "quality": QUALITY,
+    "diversity": (("mode_tv", "within_prompt_spread"), *COVERAGES),
     "speed": (("images_per_second",),),
     "speed_batch1": (("latency_batch1",),),
 }

@@ -13,14 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from trilemma.card import Card
+from trilemma.data.scenes_data import ScenesData
 from trilemma.errors import UserError
-from trilemma.families.latent_diffusion import Pipeline, load
+from trilemma.families.diffusers_cards import pipeline_card
+from trilemma.families.diffusers_pipeline import Pipeline, load
+from trilemma.families.pixels import to_pixels
 from trilemma.families.schedulers import step_by_host_times
 from trilemma.families.text import TextEncoder
 from trilemma.generator import SampleStreams
-from trilemma.registry import pipeline_card
 from trilemma.training import latent_diffusion as recipe
 from trilemma.training.loop import Step
+from trilemma.training.split import TrainingSplit
 
 NETWORK = recipe.LatentDiffusionNetwork(channels=(16, 16, 16), unet_channels=(16, 16), heads=2)
 PROMPTS = ["a red star on green dots", ""]
@@ -153,10 +156,11 @@ def test_noise_begins_near_the_image_and_ends_where_sampling_begins(pipeline: Pi
     before = pipeline.evaluations
     noised = pipeline.noise(images, [1, 2], num_inference_steps=50)
     assert (noised.space, len(noised.frames), pipeline.evaluations) == ("latents", 50, before)
-    reconstructed = pipeline._decode(pipeline._encode(images)).float()
+    latents = pipeline.latents.encode(images)
+    reconstructed = to_pixels(pipeline.latents.decode(latents, 32)).float()
     away = [(frame.float() - reconstructed).abs().mean().item() for frame in noised.frames]
     assert away[0] < 0.2 * away[-1]
-    begun = pipeline._decode(SampleStreams([1, 2]).normal(*pipeline._encode(images).shape[1:]))
+    begun = to_pixels(pipeline.latents.decode(SampleStreams([1, 2]).normal(*latents.shape[1:]), 32))
     assert (noised.frames[-1].float() - begun.float()).abs().mean() <= 0.1 * away[-1]
     alone = pipeline.noise(images[1:], [2], num_inference_steps=50).frames[-1]
     assert (alone.int() - noised.frames[-1][1:].int()).abs().max() <= 1
@@ -191,9 +195,9 @@ class Perfect(nn.Module):
 
 @pytest.mark.parametrize(("constant", "perfect"), [(0.3, True), (-0.3, False)])
 def test_training_aims_at_noise_minus_data(text_folder: Path, constant: float, perfect: bool) -> None:
-    stage = recipe.FlowStage(
-        Perfect(constant), torch.full((64, 4, 8, 8), 0.3), TextEncoder(text_folder), torch.device("cpu"), images=64
-    )
+    text, data = TextEncoder(text_folder), TrainingSplit(ScenesData())
+    latents = torch.full((64, 4, 8, 8), 0.3)
+    stage = recipe.FlowStage(Perfect(constant), latents, data, text, torch.device("cpu"), images=64)
     torch.manual_seed(0)
     loss = stage.step(Step(number=0, progress=0.0, indices=torch.arange(64).numpy()))["loss"].item()
     assert (loss < 1e-3) == perfect  # bfloat16 where the processor has it

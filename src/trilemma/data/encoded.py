@@ -1,0 +1,78 @@
+"""Encoded images in an order of their own: what every source of files shares, wherever their bytes come from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trilemma.data import content
+from trilemma.data.decoding import declared_size, decode
+from trilemma.data.ordered import in_order
+
+LOOKED_AT_ONCE = 16  # images that a thread reads and hashes at a time
+
+
+class Encoded(ABC):
+    """Images that are decoded when they are asked for; see ``sources.ImageSource`` for what it promises.
+
+    Attributes:
+        name: what was given, for people.
+        skipped: how many files were passed over.
+    """
+
+    name: str
+    skipped: int
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def keys(self) -> list[str]:
+        """Returns the images' stable names, sorted."""
+
+    @abstractmethod
+    def _where(self, row: int) -> str:
+        """Returns the words that name an image in an error."""
+
+    @abstractmethod
+    def _bytes(self, row: int) -> bytes:
+        """Returns an image as it is stored; called in threads."""
+
+    def digest(self) -> str:
+        """Returns the sha256 over the encoded images' bytes; the first call reads them all, and judges every header."""
+        return self._survey[0]
+
+    def size(self) -> tuple[int, int] | None:
+        """Returns (H, W), or None where sizes differ; the first call reads all files, as that of :meth:`digest`."""
+        return self._survey[1]
+
+    def images(self, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.uint8]]:
+        """Yields the images of ``keys()[start:stop]``, uint8 (H, W, 3), decoded in threads a few ahead."""
+        return in_order(self._decoded, range(len(self))[start:stop])
+
+    def at(self, rows: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
+        """Yields the images at some places, in the order given, as :meth:`images` does."""
+        return in_order(self._decoded, rows)
+
+    @cached_property
+    def _survey(self) -> tuple[str, tuple[int, int] | None]:
+        sizes: set[tuple[int, int]] = set()
+        whole = content.digest(_noting(in_order(self._looked_at, range(len(self)), at_once=LOOKED_AT_ONCE), sizes))
+        return whole, sizes.pop() if len(sizes) == 1 else None
+
+    def _looked_at(self, row: int) -> tuple[bytes, tuple[int, int]]:
+        data = self._bytes(row)
+        return content.of_file(data), declared_size(data, self._where(row))
+
+    def _decoded(self, row: int) -> NDArray[np.uint8]:
+        return decode(self._bytes(row), self._where(row))
+
+
+def _noting(looked_at: Iterator[tuple[bytes, tuple[int, int]]], sizes: set[tuple[int, int]]) -> Iterator[bytes]:
+    for part, size in looked_at:
+        sizes.add(size)
+        yield part
