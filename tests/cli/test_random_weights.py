@@ -20,6 +20,7 @@ def root(tmp_path: Path) -> Path:
         (tmp_path / "models" / name).mkdir(parents=True)
         text = f'name = "{name}"\nfamily = "var"\ntitle = "The model {name}"\n{more}\n[network]\nclasses = 10\n'
         (tmp_path / "models" / name / "card.toml").write_text(text)
+    (tmp_path / "models" / "gan" / "transformer.safetensors").touch()
     (tmp_path / "benchmarks").mkdir()
     text = (CHECKOUT / "benchmarks" / "scenes.toml").read_text()
     lines = [line for line in text.splitlines() if not line.startswith("models =")]
