@@ -143,7 +143,7 @@ class Card:
         A network that is only described, with no weights in its folder and no published files, waits for its training.
         """
         has_source = self.weights_sha256 or self.random_weights or self.options
-        if self.network and not has_source and next(self.path.glob("*.safetensors"), None) is None:
+        if self.network and not has_source and next(self.path.rglob("*.safetensors"), None) is None:
             where = str(self.path / FILE_NAME)
             return UserError("this model is not trained yet.", where=where, hint=f"Train it: train {self.model}.")
         missing = [self.path / name for name in self.weights_sha256 if not (self.path / name).is_file()]
