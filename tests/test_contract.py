@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trilemma import registry
+from trilemma import at_hand, protocols, registry
 from trilemma.card import Card
 from trilemma.data import scenes
 from trilemma.data.datasets import open_data_set
@@ -25,11 +25,11 @@ from trilemma.workspace import find_workspace
 
 WORKSPACE = find_workspace(start=Path(__file__).parent)
 # Published checkpoints that happen to lie here are not among them.
-EMBEDDED = [registry.find_protocol(name, WORKSPACE) for name in ("scenes", "fashion-mnist")]
+EMBEDDED = [protocols.find_protocol(name, WORKSPACE) for name in ("scenes", "fashion-mnist")]
 CARDS = {
     name: registry.find_card(name, WORKSPACE)
     for protocol in EMBEDDED
-    for name in registry.competing(WORKSPACE, protocol)
+    for name in at_hand.competing(WORKSPACE, protocol)
 }
 IMAGES = 400  # enough that one flipped token does not decide about a share of 99 %
 ALONE = 32

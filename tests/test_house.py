@@ -28,6 +28,7 @@ MAX_TRACKED_BYTES = 52 * 2**20
 # A part imports only from parts before it.
 LAYERS = (
     "errors",
+    "targets",
     "strict_toml",
     "workspace",
     "new_workspace",
@@ -40,9 +41,11 @@ LAYERS = (
     "comparable",
     "protocol",
     "published",
+    "protocols",
     "data",
     "families",
     "registry",
+    "at_hand",
     "features",
     "training",
     "statistics",
@@ -59,8 +62,8 @@ LAYERS = (
 )
 # Arrays in, numbers out: readable and testable without a network library.
 WITHOUT_TORCH = (
-    "errors", "strict_toml", "workspace", "stages", "identity", "card", "variant",
-    "comparable", "protocol", "published", "metrics", "statistics", "store",
+    "errors", "targets", "strict_toml", "workspace", "stages", "identity", "card", "variant",
+    "comparable", "protocol", "published", "protocols", "metrics", "statistics", "store",
 )  # fmt: skip
 # Spelt in pieces, so that this file does not break its own rule.
 REGISTRY_HOST = re.compile(

@@ -14,7 +14,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from trilemma import registry
+from trilemma import protocols
 from trilemma.data import scenes
 from trilemma.features.extractor import load_extractor
 from trilemma.features.factor_net import read_factors
@@ -47,7 +47,7 @@ def test_rendering(benchmark: Benchmark, sizes: Sizes, resolution: int) -> None:
 
 @pytest.fixture(scope="module")
 def instruments() -> Instruments:
-    return load_instruments(registry.find_protocol("scenes", find_workspace(start=Path(__file__).parent)), "cpu")
+    return load_instruments(protocols.find_protocol("scenes", find_workspace(start=Path(__file__).parent)), "cpu")
 
 
 def tensors(sizes: Sizes) -> torch.Tensor:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from trilemma import registry
+from trilemma import protocols, registry
 from trilemma.features.measure import Instruments, load_instruments
 from trilemma.generator import Generator, resolve_knobs
 from trilemma.protocol import Protocol
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from conftest import Sizes
 
 WORKSPACE = find_workspace(start=Path(__file__).parent)
-PROTOCOL = registry.find_protocol("scenes", WORKSPACE)
+PROTOCOL = protocols.find_protocol("scenes", WORKSPACE)
 GOAL = 1.15
 TURNS, TURNS_OF_FAST = 3, 5
 FAST = 20.0  # seconds that a turn of a fast model takes at most

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from trilemma import registry
+from trilemma import protocols, registry
 from trilemma.data import scenes
 from trilemma.runner.job import Instrumentation, Job
 from trilemma.runner.plan import Planned, plan
@@ -41,7 +41,7 @@ def job(folder: Path) -> Job:
     return Job(
         kind="model",
         folder=RunFolder(path=folder),
-        protocol=registry.find_protocol("scenes", workspace),
+        protocol=protocols.find_protocol("scenes", workspace),
         card=registry.find_card("gan", workspace),
         seed=0,
         samples=None,

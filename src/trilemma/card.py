@@ -138,14 +138,7 @@ class Card:
         return self.path / name
 
     def missing_weights(self) -> UserError | None:
-        """Returns the error that names the first weight file that is not there; None where all are.
-
-        A network that is only described, with no weights in its folder and no published files, waits for its training.
-        """
-        has_source = self.weights_sha256 or self.random_weights or self.options
-        if self.network and not has_source and next(self.path.rglob("*.safetensors"), None) is None:
-            where = str(self.path / FILE_NAME)
-            return UserError("this model is not trained yet.", where=where, hint=f"Train it: train {self.model}.")
+        """Returns the error that names the first weight file that is not there; None where all are."""
         missing = [self.path / name for name in self.weights_sha256 if not (self.path / name).is_file()]
         if not missing:
             return None

@@ -2,87 +2,26 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 from trilemma.card import FILE_NAME, PRECISIONS, SEPARATOR, Card, load_card
 from trilemma.errors import UserError, suggest
 from trilemma.families.control_cards import over
 from trilemma.families.diffusers_cards import hub_card, pipeline_card
 from trilemma.families.diffusers_files import INDEX
-from trilemma.families.interpreters import interpreter
+from trilemma.families.table import FAMILIES, untrained
 from trilemma.generator import Generator, Knob, Preparable
 from trilemma.plugins import Plugin, find, folder, plugins
-from trilemma.protocol import Protocol, load_protocol
-from trilemma.published import check_published
+from trilemma.protocol import Protocol
+from trilemma.targets import imported
 from trilemma.variant import variant
 from trilemma.workspace import Workspace, own_workspace
 
-Loader = Callable[[Card, str], Generator]
-
-# Targets, not functions: a list of names must not import torch.
-FAMILIES: Mapping[str, str] = MappingProxyType(
-    {
-        "gan": "trilemma.families.gan:load",
-        "vqar": "trilemma.families.vqar:load",
-        "var": "trilemma.families.var:load",
-        "diffusers": "trilemma.families.diffusers_pipeline:load",
-        "controls": "trilemma.families.controls:load",
-        "taming": "trilemma.families.taming_transformer:load",
-        "class-diffusion": "trilemma.families.class_diffusion:load",
-        "biggan": "trilemma.families.biggan:load",
-        "torchscript": "trilemma.families.torchscript:load",
-        "samples": "trilemma.families.samples:load",
-    }
-)
 OWN_INTERPRETER = "trilemma.families.own_interpreter:load"  # loads a factory that wants a Python of its own
-# What says, without torch, which things a card needs are not at hand; of other families weights alone are looked for.
-NEEDS: Mapping[str, str] = MappingProxyType(
-    {
-        "var": "trilemma.families.published_files:missing",
-        "taming": "trilemma.families.published_files:missing",
-        "biggan": "trilemma.families.published_files:missing",
-        "diffusers": "trilemma.families.diffusers_files:missing",
-        "samples": "trilemma.families.samples_options:missing",
-        "controls": "trilemma.families.control_cards:missing",
-    }
-)
-# What fetches the files of a card, because somebody asked for it.
-FETCHERS: Mapping[str, str] = MappingProxyType(
-    {
-        "var": "trilemma.families.published_files:fetch",
-        "taming": "trilemma.families.published_files:fetch",
-        "biggan": "trilemma.families.published_files:fetch",
-        "diffusers": "trilemma.families.diffusers_open:fetch",
-    }
-)
-# What makes the files that lie here a part of a card, where it does not state which they must be.
-PINS: Mapping[str, str] = MappingProxyType(
-    {
-        "diffusers": "trilemma.families.diffusers_files:pinned",
-        "samples": "trilemma.families.samples_options:pinned",
-        "var": "trilemma.families.published_files:pinned",
-        "taming": "trilemma.families.published_files:pinned",
-        "biggan": "trilemma.families.published_files:pinned",
-    }
-)
-UNTIMED = frozenset({"samples"})  # their images exist already
-# The families that can draw their weights, with what builds their networks, encoders included, as they were published.
-NETWORKS: Mapping[str, str] = MappingProxyType(
-    {
-        "diffusers": "trilemma.families.random_pipeline:parts",
-        "var": "trilemma.families.var.model:parts",
-        "taming": "trilemma.families.taming_transformer:parts",
-        "class-diffusion": "trilemma.families.class_diffusion:parts",
-        "biggan": "trilemma.families.biggan:parts",
-    }
-)
 
 
 def cards(workspace: Workspace) -> dict[str, Card]:
@@ -99,88 +38,6 @@ def model_names(workspace: Workspace) -> list[str]:
     return sorted(path.parent.name for path in workspace.models.glob(f"*/{FILE_NAME}"))
 
 
-def competing(workspace: Workspace, protocol: Protocol | None = None) -> list[str]:
-    """Returns the names of the models that can be judged here, or under a protocol: of its data, and of its size.
-
-    Not those with drawn weights, and not those that lack something on this machine.
-    """
-    found = cards(workspace).items()
-    judged = {name: card for name, card in found if not card.random_weights and _fits(card, protocol)}
-    return [name for name, card in judged.items() if missing(card) is None]
-
-
-def _fits(card: Card, protocol: Protocol | None) -> bool:
-    if protocol is None:
-        return True
-    return card.data == protocol.data and (protocol.outputs == "resized" or card.resolution == protocol.resolution)
-
-
-def missing(card: Card) -> UserError | None:
-    """Returns what a card needs and this machine has not, as the error that loading it would raise; else None.
-
-    Nothing is read but folders: whether files are the right ones is seen when they are loaded.
-    """
-    if (absent := card.missing_weights()) is not None:
-        return absent
-    try:
-        if card.python is not None:
-            interpreter(card)
-        elif card.family is not None and card.family in NEEDS:
-            find = cast(Callable[[Card], UserError | None], _import(NEEDS[card.family], card))
-            return find(card)
-    except UserError as error:
-        return error
-    return None
-
-
-def refuse_missing(wanted: Iterable[Card]) -> None:
-    """Raises UserError where something that a model needs is not at hand: before anything else is measured."""
-    for card in wanted:
-        if (absent := missing(card)) is not None:
-            raise absent
-
-
-def refuse_untimed(wanted: Iterable[Card]) -> None:
-    """Raises UserError where a model's images exist already: nothing is left that could be timed."""
-    for card in wanted:
-        if card.family in UNTIMED:
-            raise UserError(f'"{card.name}" has nothing to time: its images exist already.', where=_where(card))
-
-
-def fetch(card: Card) -> Path:
-    """Downloads what a card needs and returns where it lies; raises UserError where its family fetches nothing."""
-    if card.family is None or card.family not in FETCHERS:
-        raise UserError(f'"{card.name}" names nothing that could be fetched.', where=_where(card))
-    return cast(Callable[[Card], Path], _import(FETCHERS[card.family], card))(card)
-
-
-def refuse_random(wanted: Iterable[Card]) -> None:
-    """Raises UserError where a model's weights are drawn: it can be timed, and nothing else."""
-    for card in wanted:
-        if card.random_weights:
-            raise UserError(
-                f'"{card.name}" has random weights: it takes part in speed only.', hint=f"Time it: speed {card.name}."
-            )
-
-
-def protocols(workspace: Workspace) -> dict[str, Protocol]:
-    """Returns the workspace's protocols by name, in alphabetical order."""
-    return {path.stem: _named_protocol(path) for path in workspace.protocols}
-
-
-def find_protocol(name: str, workspace: Workspace) -> Protocol:
-    """Returns one protocol: by name, of the workspace or of the suite's own, or by the path of a TOML file."""
-    if name.endswith(".toml"):
-        return _checked(load_protocol(Path(name)), name)
-    known = {path.stem: path for path in workspace.protocols}
-    own = own_workspace(workspace.root)
-    others = {path.stem: path for path in own.protocols} if own is not None else {}
-    path = known.get(name, others.get(name))
-    if path is None:
-        raise UserError(f'there is no protocol "{name}".', hint=suggest(name, known))
-    return _named_protocol(path)
-
-
 def find_card(name: str, workspace: Workspace) -> Card:
     """Returns one model's card: by name, of the workspace, a plug-in or the suite's own; by the path of a
     ``card.toml``, of a folder with one or with a ``model_index.json``, which diffusers opens; or by the ``owner/name``
@@ -195,9 +52,12 @@ def find_card(name: str, workspace: Workspace) -> Card:
 
 
 def _pinned(card: Card) -> Card:
-    if card.family is None or card.family not in PINS:
+    """Makes the files that lie here a part of a card that does not state which they must be."""
+    family = FAMILIES.get(card.family or "")
+    if family is None or family.pinned is None:
         return card
-    return cast(Callable[[Card], Card], _import(PINS[card.family], card))(card)
+    pinned: Card = imported(family.pinned, _where(card))(card)
+    return pinned
 
 
 def _plain_card(name: str, workspace: Workspace) -> Card:
@@ -258,7 +118,7 @@ def select(names: Sequence[str], workspace: Workspace, protocol: Protocol | None
     return list(found.values())
 
 
-def load(card: Card, device: str, families: Mapping[str, str] = FAMILIES) -> Generator:
+def load(card: Card, device: str) -> Generator:
     """Returns the generator of a card on a device, its knobs' defaults being the card's.
 
     Raises:
@@ -266,7 +126,9 @@ def load(card: Card, device: str, families: Mapping[str, str] = FAMILIES) -> Gen
             the family does not declare or out of its range, a precision or compilation that the model cannot do.
     """
     card.verify()
-    generator = _loader(card, families)(card, device)
+    if (waiting := untrained(card)) is not None:
+        raise waiting
+    generator: Generator = _loader(card)(card, device)
     generator.info = replace(generator.info, knobs=_with_defaults(generator.info.knobs, card))
     wanted = [card.precision] * (card.precision != "fp32") + ["compile"] * card.compile
     if wanted:
@@ -280,8 +142,10 @@ def networks(card: Card) -> dict[str, Any]:
     They are built on torch's current device: on "meta" the largest costs nothing.
     """
     assert card.random_weights and card.family is not None
-    build = cast(Callable[[Card], dict[str, Any]], _import(NETWORKS[card.family], card))
-    return build(card)
+    build = FAMILIES[card.family].networks
+    assert build is not None
+    built: dict[str, Any] = imported(build, _where(card))(card)
+    return built
 
 
 def _prepare(generator: Generator, card: Card, wanted: list[str]) -> None:
@@ -293,33 +157,18 @@ def _prepare(generator: Generator, card: Card, wanted: list[str]) -> None:
     generator.prepare(precision=card.precision, compiled=card.compile)
 
 
-def _loader(card: Card, families: Mapping[str, str]) -> Loader:
+def _loader(card: Card) -> Callable[..., Any]:
     if card.python is not None:
-        return _import(OWN_INTERPRETER, card)
+        return imported(OWN_INTERPRETER, _where(card))
     if card.factory is not None:
-        return _import(card.factory, card, beside=card.path)
+        return imported(card.factory, _where(card), beside=card.path)
     assert card.family is not None
-    if card.family not in families:
-        raise UserError(f'unknown family "{card.family}".', where=_where(card), hint=suggest(card.family, families))
-    if card.random_weights and card.family not in NETWORKS:
+    family = FAMILIES.get(card.family)
+    if family is None:
+        raise UserError(f'unknown family "{card.family}".', where=_where(card), hint=suggest(card.family, FAMILIES))
+    if card.random_weights and family.networks is None:
         raise UserError(f'the family "{card.family}" cannot draw its weights.', where=f"{_where(card)}: weights")
-    return _import(families[card.family], card)
-
-
-def _import(target: str, card: Card, beside: Path | None = None) -> Loader:
-    module_name, _, function = target.partition(":")
-    if beside is not None and str(beside) not in sys.path:
-        sys.path.append(str(beside))  # last: a file beside a card must shadow nothing that is installed
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise
-        hint = "Put it beside the card, or install it."
-        raise UserError(f'cannot import "{module_name}".', where=_where(card), hint=hint) from None
-    if not callable(getattr(module, function, None)):
-        raise UserError(f'"{module_name}" has no function "{function}".', where=_where(card))
-    return cast(Loader, getattr(module, function))
+    return imported(family.load, _where(card))
 
 
 def _with_defaults(declared: tuple[Knob, ...], card: Card) -> tuple[Knob, ...]:
@@ -343,25 +192,6 @@ def _named_card(path: Path, name: str | None = None) -> Card:
     if card.name != wanted:
         raise UserError(f'the card says "{card.name}", its {whose} "{wanted}".', where=str(path))
     return card
-
-
-def _named_protocol(path: Path) -> Protocol:
-    protocol = load_protocol(path)
-    if protocol.name != path.stem:
-        raise UserError(f'the protocol says "{protocol.name}", its file "{path.stem}".', where=str(path))
-    return _checked(protocol, str(path))
-
-
-def _checked(protocol: Protocol, where: str) -> Protocol:
-    """Returns the protocol; raises UserError where it names published numbers that there are none of."""
-    comparable = protocol.comparable
-    if comparable is None or comparable.table is None or comparable.protocol is None:
-        return protocol
-    try:
-        check_published(comparable.table, comparable.protocol)
-    except UserError as error:
-        raise UserError(error.what, where=f"{where}: comparable: {error.where}", hint=error.hint) from None
-    return protocol
 
 
 def _where(card: Card) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trilemma import registry
+from trilemma import at_hand, protocols, registry
 from trilemma.data.classes import rows_of_class
 from trilemma.data.mnist import FASHION_MNIST, MnistData
 from trilemma.errors import UserError
@@ -30,7 +30,7 @@ Built = Callable[[str], DataControl]
 
 def small() -> Protocol:
     """Fashion-MNIST's protocol over the 40 held-out pictures of a small data set, two of each class set aside."""
-    protocol = registry.find_protocol("fashion-mnist", WORKSPACE)
+    protocol = protocols.find_protocol("fashion-mnist", WORKSPACE)
     assert protocol.reference is not None
     reference = replace(protocol.reference, images=60, floor_images=40, heldout_images=40, training_images=200)
     prompted, unconditional, within = protocol.sets
@@ -140,7 +140,7 @@ def test_a_prompt_of_no_class_is_refused(built: Built) -> None:
 
 
 def test_over_scenes_and_of_other_families_a_card_stays_as_it_is() -> None:
-    scenes = registry.find_protocol("scenes", WORKSPACE)
+    scenes = protocols.find_protocol("scenes", WORKSPACE)
     real, gan = (registry.find_card(name, WORKSPACE) for name in ("real", "gan"))
     assert over(real, scenes) is real and over(gan, small()) is gan
     assert over(real, small()).revision != real.revision
@@ -161,5 +161,5 @@ def test_pictures_that_are_not_at_hand_are_told_of(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("TRILEMMA_CACHE", str(tmp_path))
     cards = registry.select(KINDS, WORKSPACE, small())
     with pytest.raises(UserError, match="the files of fashion-mnist are missing"):
-        registry.refuse_missing(cards)
-    assert registry.missing(registry.find_card("real", WORKSPACE)) is None
+        at_hand.refuse_missing(cards)
+    assert at_hand.missing(registry.find_card("real", WORKSPACE)) is None

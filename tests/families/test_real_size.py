@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trilemma import registry
+from trilemma import at_hand, protocols, registry
 from trilemma.card import Card
 from trilemma.families.weights import count_parameters
 from trilemma.published import load_published
@@ -49,5 +49,5 @@ def test_the_sampler_is_the_published_one(card: Card) -> None:
 
 
 def test_they_are_for_timing_alone() -> None:
-    assert not NAMES & set(registry.competing(WORKSPACE))
-    assert not NAMES & {name for protocol in registry.protocols(WORKSPACE).values() for name in protocol.models}
+    assert not NAMES & set(at_hand.competing(WORKSPACE))
+    assert not NAMES & {name for protocol in protocols.protocols(WORKSPACE).values() for name in protocol.models}

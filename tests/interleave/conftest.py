@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import trilemma
-from trilemma.registry import find_card, find_protocol
+from trilemma.protocols import find_protocol
+from trilemma.registry import find_card
 from trilemma.workspace import find_workspace
 
 FAKES = Path(__file__).parent / "fakes"

@@ -121,7 +121,7 @@ def test_exit_codes(verdicts: list[str], code: int) -> None:
 
 def test_controls_are_not_timed_unless_they_are_named(root: Path) -> None:
     from trilemma.cli.interleave import chosen_models
-    from trilemma.registry import find_protocol
+    from trilemma.protocols import find_protocol
     from trilemma.workspace import find_workspace
 
     card = root / "models" / "crashing" / "card.toml"

@@ -17,7 +17,8 @@ from rich.console import Console
 from trilemma.data import home
 from trilemma.errors import UserError
 from trilemma.protocol import Protocol
-from trilemma.registry import find_protocol, select
+from trilemma.protocols import find_protocol
+from trilemma.registry import select
 from trilemma.report import write_report
 from trilemma.report.document import document
 from trilemma.report.markdown import markdown

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from trilemma import registry
+from trilemma import protocols, registry
 from trilemma.generator import GeneratorInfo
 from trilemma.runner import generate
 from trilemma.runner.behind import Behind
@@ -90,7 +90,7 @@ def test_what_is_stored_is_not_what_comes_after_it(root: Path, tmp_path: Path, m
         stored.append(sorted(set(drawn.images.flatten().tolist())))
 
     monkeypatch.setattr(generate, "store_batch", store_when_the_next_is_there)
-    protocol = replace(registry.find_protocol("small", find_workspace(root)), batch_size=2)
+    protocol = replace(protocols.find_protocol("small", find_workspace(root)), batch_size=2)
     card = registry.find_card("tiny", find_workspace(root))
     job = Job(
         kind="model", folder=RunFolder(path=tmp_path), protocol=protocol, card=card, seed=0, samples=8, device="cpu",

@@ -12,7 +12,7 @@ from trilemma.data.datasets import open_data_set
 from trilemma.data.hub_data import HubData
 from trilemma.features import named
 from trilemma.protocol import Extractors, Protocol, Reference, SampleSet
-from trilemma.registry import find_protocol
+from trilemma.protocols import find_protocol
 from trilemma.runner import fetching
 from trilemma.workspace import find_workspace
 

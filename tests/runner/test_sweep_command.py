@@ -18,7 +18,7 @@ from trilemma.cli import sweep as verb
 from trilemma.metrics.covariance_roots import factored
 from trilemma.metrics.frechet import frechet_distance
 from trilemma.metrics.modes import count_modes, mode_tv
-from trilemma.registry import find_protocol
+from trilemma.protocols import find_protocol
 from trilemma.runner import run as running
 from trilemma.runner.anchors import Anchors
 from trilemma.runner.evaluate import evaluate, modes_of, split_sets

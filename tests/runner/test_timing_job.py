@@ -13,7 +13,8 @@ import pytest
 
 from trilemma.errors import UserError
 from trilemma.generator import GeneratorInfo
-from trilemma.registry import find_card, find_protocol
+from trilemma.protocols import find_protocol
+from trilemma.registry import find_card
 from trilemma.runner.channel import Channel
 from trilemma.runner.job import read_job
 from trilemma.runner.keys import keys_of, timing_keys

@@ -22,7 +22,8 @@ from trilemma.features.presets import preset
 from trilemma.features.thumbnails import thumbnails
 from trilemma.generator import resolve_knobs
 from trilemma.protocol import Protocol
-from trilemma.registry import find_card, find_protocol
+from trilemma.protocols import find_protocol
+from trilemma.registry import find_card
 from trilemma.runner.plan import plan
 from trilemma.scoring.checks import check_kinds, check_sizes
 from trilemma.scoring.copies import PIXELS

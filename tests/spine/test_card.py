@@ -86,15 +86,6 @@ def test_weights_are_verified(tmp_path: Path) -> None:
 RANDOM = 'name = "a"\nfamily = "var"\nweights = "random"\n[[parts]]\nname = "net"\nparameters = 3\nsource = "S"\n'
 
 
-def test_a_network_that_is_only_described_waits_for_its_training(tmp_path: Path) -> None:
-    card = tmp_path / "card.toml"
-    card.write_text('name = "new"\nfamily = "gan"\n[network]\nwidth = 8\n')
-    with pytest.raises(UserError, match="not trained yet.*train new"):
-        load_card(card).verify()
-    card.write_text('name = "new"\nfamily = "var"\n[options]\nhub = "somebody/else"\n[network]\nwidth = 8\n')
-    load_card(card).verify()  # its files are published
-
-
 def test_weights_may_be_random_in_place_of_the_table(tmp_path: Path) -> None:
     card = load_card(write(tmp_path, RANDOM))
     assert card.random_weights and card.weights_sha256 == {}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from trilemma import registry
+from trilemma import protocols
 from trilemma.comparable import Band, Comparable
 from trilemma.errors import UserError
 from trilemma.metrics.catalog import COUNTERS, METRICS, check_names
@@ -109,7 +109,7 @@ OTHERS = ("fashion-mnist", "cifar10", "imagenet256", "coco30k", "sdxl-mlperf")
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_protocols_over_other_data_state_what_they_are(name: str) -> None:
-    protocol = registry.find_protocol(name, WORKSPACE)
+    protocol = protocols.find_protocol(name, WORKSPACE)
     assert not protocol.knows_truth and protocol.reference is not None and protocol.extractors is not None
     assert protocol.comparable is not None and protocol.comparable.sentence.startswith("Comparable with ")
     assert protocol.gate.metrics and set(protocol.gate.metrics) <= METRICS.keys()
@@ -122,7 +122,7 @@ def test_protocols_over_other_data_state_what_they_are(name: str) -> None:
 
 
 def test_the_bands_of_mlperf() -> None:
-    comparable = registry.find_protocol("sdxl-mlperf", WORKSPACE).comparable
+    comparable = protocols.find_protocol("sdxl-mlperf", WORKSPACE).comparable
     assert comparable is not None
     bands = {name: (band.low, band.high) for name, band in comparable.bands.items()}
     assert bands == {"fid": (23.01085758, 23.95007626), "clip_score": (31.68631873, 31.81331801)}
@@ -139,7 +139,7 @@ def test_published_numbers_that_there_are_none_of_are_refused(tmp_path: Path) ->
         assert old in text
         (tmp_path / "cifar10.toml").write_text(text.replace(old, new))
         with pytest.raises(UserError, match=message):
-            registry.find_protocol(str(tmp_path / "cifar10.toml"), WORKSPACE)
+            protocols.find_protocol(str(tmp_path / "cifar10.toml"), WORKSPACE)
 
 
 @pytest.mark.parametrize(

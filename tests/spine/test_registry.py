@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from trilemma import registry
+from trilemma import at_hand, protocols, registry
 from trilemma.card import Card, load_card
 from trilemma.errors import UserError
+from trilemma.families.table import untrained
 from trilemma.workspace import Workspace
 
 FAMILY = """
@@ -63,8 +64,8 @@ def test_the_suite_s_own_can_be_named_in_any_workspace(workspace: Workspace) -> 
     """But what the workspace has of the same name comes first, and what it lacks is not listed."""
     assert registry.find_card("real", workspace).path == Path(__file__).resolve().parents[2] / "models" / "real"
     assert registry.find_card("gan", workspace).path == workspace.models / "gan"
-    assert registry.find_protocol("scenes", workspace).data == "scenes"
-    assert list(registry.cards(workspace)) == ["gan", "var"] and registry.protocols(workspace) == {}
+    assert protocols.find_protocol("scenes", workspace).data == "scenes"
+    assert list(registry.cards(workspace)) == ["gan", "var"] and protocols.protocols(workspace) == {}
 
 
 def test_names_are_found_and_suggested(workspace: Workspace) -> None:
@@ -73,7 +74,7 @@ def test_names_are_found_and_suggested(workspace: Workspace) -> None:
     with pytest.raises(UserError, match='no model "gna". Did you mean "gan"'):
         registry.find_card("gna", workspace)
     with pytest.raises(UserError, match='no protocol "scens"'):
-        registry.find_protocol("scens", workspace)
+        protocols.find_protocol("scens", workspace)
 
 
 def test_two_of_one_name_are_refused(workspace: Workspace, outside: Path) -> None:
@@ -149,3 +150,22 @@ def test_a_pipeline_folder_makes_its_own_card(tmp_path: Path, workspace: Workspa
     revision = card.revision
     (folder / "unet" / "config.json").write_text('{"sample_size": 16}')
     assert registry.find_card(str(folder), workspace).revision != revision
+
+
+def test_a_network_that_is_only_described_waits_for_its_training(tmp_path: Path) -> None:
+    card = tmp_path / "card.toml"
+    card.write_text('name = "new"\nfamily = "gan"\n[network]\nwidth = 8\n')
+    with pytest.raises(UserError, match="not trained yet.*train new"):
+        registry.load(load_card(card), "cpu")
+    assert str(at_hand.missing(load_card(card))) == str(untrained(load_card(card)))
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / "weights.safetensors").touch()
+    assert untrained(load_card(card)) is None
+
+
+def test_neither_published_files_nor_a_family_without_recipe_wait_for_training(tmp_path: Path) -> None:
+    card = tmp_path / "card.toml"
+    card.write_text('name = "new"\nfamily = "var"\n[options]\nhub = "somebody/else"\n[network]\nwidth = 8\n')
+    assert untrained(load_card(card)) is None
+    card.write_text('name = "new"\nfamily = "taming"\n[network]\nwidth = 8\n')
+    assert untrained(load_card(card)) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib
 import json
 import shutil
 import subprocess
@@ -24,11 +25,12 @@ from trilemma.data import home, scenes
 from trilemma.data.mnist import FASHION_MNIST, open_fashion_mnist
 from trilemma.data.scenes_data import ScenesData
 from trilemma.errors import UserError
+from trilemma.families.table import FAMILIES
 from trilemma.families.text import TextEncoder, tokenize
 from trilemma.training import finish, token_cache
 from trilemma.training.job import Job
 from trilemma.training.reconstruction import PERCEPTUAL_WEIGHT, load_image_tower, reconstruction_loss
-from trilemma.training.run import train
+from trilemma.training.run import RECIPES, train
 from trilemma.training.split import TrainingSplit
 from trilemma.training.text_encoder import ImageTower, TextEncoderStage, build_tokenizer, contrastive_loss
 
@@ -353,3 +355,9 @@ def test_a_model_is_trained_on_the_data_of_its_card(
     train("small", root, device="cpu", quiet=True)
     assert [job.data.source.name for job in given] == ["fashion-mnist"]
     assert given[0].text_folder.name == "text-encoder-fashion-mnist"
+
+
+def test_every_trainable_family_has_a_recipe() -> None:
+    assert set(RECIPES) == {name for name, family in FAMILIES.items() if family.trainable}
+    for module in RECIPES.values():
+        assert callable(importlib.import_module(module).train)

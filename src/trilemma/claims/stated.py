@@ -16,6 +16,7 @@ from typing import Literal
 from trilemma import registry
 from trilemma.card import check_name
 from trilemma.errors import UserError, suggest
+from trilemma.families.table import FAMILIES
 from trilemma.metrics.catalog import COUNTERS, METRICS
 from trilemma.protocol import SCENES
 from trilemma.strict_toml import NOT_IN_FILE, check_references, read
@@ -57,8 +58,8 @@ class Role:
         if not self.families and not self.models:
             raise UserError('a role needs "families" or "models".')
         for family in self.families:
-            if family not in registry.FAMILIES:
-                hint = suggest(family, registry.FAMILIES)
+            if family not in FAMILIES:
+                hint = suggest(family, FAMILIES)
                 raise UserError(f'there is no family "{family}".', where="families", hint=hint)
 
 

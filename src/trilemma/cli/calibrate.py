@@ -43,7 +43,7 @@ def calibrate(
 
     Example: trilemma calibrate scenes --models gan,var --sessions 5
     """
-    from trilemma.registry import find_protocol
+    from trilemma.protocols import find_protocol
     from trilemma.runner.devices import check_device
     from trilemma.tracking.calibrate import Plan
     from trilemma.workspace import find_workspace

@@ -18,9 +18,9 @@ def fetch(
 
     Example: trilemma fetch sdxl-turbo
     """
+    from trilemma.at_hand import fetch as fetch_card
     from trilemma.families.diffusers_cards import unfetched_card
     from trilemma.families.hub import is_repository
-    from trilemma.registry import fetch as fetch_card
     from trilemma.registry import find_card
     from trilemma.workspace import find_workspace
 

@@ -119,7 +119,8 @@ def chosen_scenarios(text: str | None) -> list[Scenario]:
 
 def chosen_models(text: str | None, protocol: Protocol, root: Path | None) -> list[Card]:
     """Returns the cards of ``--models``; without it, the protocol's models that are no controls."""
-    from trilemma.registry import competing, refuse_random, select
+    from trilemma.at_hand import competing, refuse_random
+    from trilemma.registry import select
     from trilemma.workspace import find_workspace
 
     workspace = find_workspace(root)
@@ -131,7 +132,7 @@ def chosen_models(text: str | None, protocol: Protocol, root: Path | None) -> li
 
 def _measure(checkout: Path, wish: Wish) -> list[TimingComparison]:
     from trilemma.cli.scoring import bars
-    from trilemma.registry import find_protocol
+    from trilemma.protocols import find_protocol
     from trilemma.runner.devices import check_device
     from trilemma.tracking.case import case_of
     from trilemma.tracking.interleave import interleave

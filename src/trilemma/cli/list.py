@@ -24,7 +24,8 @@ def list_(root: Root = None, json: Json = False) -> None:
     from trilemma.cli.plugins import installed
     from trilemma.features.presets import PRESETS
     from trilemma.metrics.catalog import METRICS
-    from trilemma.registry import cards, protocols
+    from trilemma.protocols import protocols
+    from trilemma.registry import cards
     from trilemma.workspace import find_workspace
 
     workspace = find_workspace(root)
@@ -67,7 +68,7 @@ def _takes_part_in(card: Card) -> str:
 
 
 def _missing(card: Card) -> str | None:
-    from trilemma.registry import missing
+    from trilemma.at_hand import missing
 
     absent = missing(card)
     return None if absent is None else str(absent)

@@ -27,7 +27,7 @@ def prepare(
 
     Example: trilemma prepare fashion-mnist --out features.npz
     """
-    from trilemma.registry import find_protocol
+    from trilemma.protocols import find_protocol
     from trilemma.workspace import cache_folder, find_workspace
 
     wanted = find_protocol(protocol, find_workspace(root))

@@ -28,7 +28,7 @@ def prompts(
 
     Example: trilemma prompts scenes --samples 256
     """
-    from trilemma.registry import find_protocol
+    from trilemma.protocols import find_protocol
     from trilemma.runner.plan import plan
     from trilemma.workspace import find_workspace
 

@@ -76,8 +76,10 @@ def _request(
     out: Path | None,
     root: Path | None,
 ) -> Request:
+    from trilemma.at_hand import competing
     from trilemma.claims.stated import load_claims
-    from trilemma.registry import competing, find_protocol, select
+    from trilemma.protocols import find_protocol
+    from trilemma.registry import select
     from trilemma.runner.kept import kept_of
     from trilemma.runner.run import Request
     from trilemma.workspace import cache_folder, find_workspace

@@ -66,7 +66,8 @@ def _request(
     root: Path | None,
 ) -> Request:
     """Everything is looked at before the first model is loaded to tell its knobs, for that takes seconds."""
-    from trilemma.registry import find_protocol, select
+    from trilemma.protocols import find_protocol
+    from trilemma.registry import select
     from trilemma.runner.plan import plan
     from trilemma.runner.run import Request
     from trilemma.runner.settings import SAMPLES, for_sweeps, parse_knobs, swept_knobs

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trilemma.at_hand import refuse_missing, refuse_random
 from trilemma.card import Card
 from trilemma.errors import UserError
 from trilemma.features.named import check as check_networks
 from trilemma.identity import digest
 from trilemma.metrics import catalog
 from trilemma.protocol import Protocol
-from trilemma.registry import refuse_missing, refuse_random
 from trilemma.runner.devices import check_device
 from trilemma.runner.display import Display
 from trilemma.runner.drawing_time import unknown

@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from trilemma.at_hand import refuse_missing, refuse_untimed
 from trilemma.card import Card
 from trilemma.errors import UserError
 from trilemma.identity import digest
 from trilemma.protocol import Gate, Protocol, SampleSet, SpeedSpec
-from trilemma.registry import refuse_missing, refuse_untimed
 from trilemma.runner.busy import Snapshot
 from trilemma.runner.devices import check_device
 from trilemma.runner.display import Display

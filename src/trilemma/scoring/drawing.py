@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trilemma.at_hand import refuse_missing
 from trilemma.card import Card
 from trilemma.data.array_file import ArrayImages, open_npy
 from trilemma.errors import UserError
 from trilemma.protocol import Protocol
-from trilemma.registry import refuse_missing
 from trilemma.runner.channel import Channel, serve
 from trilemma.runner.launch import WORKER_DIED, Message, run_worker
 from trilemma.runner.plan import Planned, plan

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trilemma.at_hand import refuse_random
 from trilemma.data import scenes
 from trilemma.data.array_file import holds_images
 from trilemma.data.datasets import Fetched, open_located
@@ -20,7 +21,8 @@ from trilemma.features.presets import PRESETS, Preset, preset
 from trilemma.metrics.statistics_file import holds_statistics
 from trilemma.plugins import plugins
 from trilemma.protocol import Protocol
-from trilemma.registry import find_card, find_protocol, model_names, refuse_random
+from trilemma.protocols import find_protocol
+from trilemma.registry import find_card, model_names
 from trilemma.scoring.copies import PIXELS
 from trilemma.scoring.drawing import DrawnImages, Progress
 from trilemma.scoring.prompts import Rows, read_prompts, with_prompts

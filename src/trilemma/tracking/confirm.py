@@ -16,7 +16,8 @@ import numpy as np
 from trilemma.card import Card
 from trilemma.errors import UserError
 from trilemma.protocol import Protocol
-from trilemma.registry import find_protocol, select
+from trilemma.protocols import find_protocol
+from trilemma.registry import select
 from trilemma.runner.timing_job import Scenario
 from trilemma.statistics.contrasts import CANDIDATE_SESSIONS, positive_logs, sessions
 from trilemma.statistics.decision import Decision, Test, confirmed

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from trilemma.errors import UserError
 from trilemma.metrics.catalog import check_names
 from trilemma.protocol import Protocol
-from trilemma.registry import find_protocol
+from trilemma.protocols import find_protocol
 from trilemma.statistics.decision import Decision
 from trilemma.store.baselines import Baseline
 from trilemma.store.digests import verify

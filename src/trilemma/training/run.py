@@ -11,6 +11,7 @@ from trilemma import registry
 from trilemma.card import Card
 from trilemma.data.datasets import OPENERS, open_training_data
 from trilemma.errors import UserError, suggest
+from trilemma.families.table import trainable
 from trilemma.training import class_features, instruments, text_encoder
 from trilemma.training.finish import finish_card
 from trilemma.training.job import Job
@@ -92,6 +93,7 @@ def _train_card(
         quiet=quiet,
     )  # fmt: skip
     torch.manual_seed(SEED)
+    assert card.family is not None
     recipe = importlib.import_module(RECIPES[card.family])
     recipe.train(job)
     finish_card(job, getattr(recipe, "reconstruction", None))
@@ -100,15 +102,11 @@ def _train_card(
 
 def _card(model: str, workspace: Workspace) -> Card:
     card = registry.find_card(model, workspace) if model in registry.model_names(workspace) else None
-    if card is None or not _has_recipe(card):
-        trainable = [name for name, other in registry.cards(workspace).items() if _has_recipe(other)]
-        known = [*trainable, *INSTRUMENTS, *TEXT_ENCODERS]
+    if card is None or not trainable(card):
+        models = [name for name, other in registry.cards(workspace).items() if trainable(other)]
+        known = [*models, *INSTRUMENTS, *TEXT_ENCODERS]
         raise UserError(f'"{model}" has no training recipe.', hint=suggest(model, known))
     return card
-
-
-def _has_recipe(card: Card) -> bool:
-    return card.family in RECIPES and bool(card.network) and not card.random_weights
 
 
 def _device(name: str) -> torch.device:

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from trilemma import registry
+from trilemma import at_hand, registry
 from trilemma.card import Card, Precision
 from trilemma.errors import UserError
 from trilemma.families.diffusers_pipeline import Pipeline, load
@@ -258,7 +258,7 @@ def test_a_pickle_is_not_opened(pipelines: Pipelines, tmp_path: Path) -> None:
 
 
 def test_an_unknown_option_is_suggested(pipelines: Pipelines) -> None:
-    absent = registry.missing(with_options(pipelines("sd"), schedular="DDIMScheduler"))
+    absent = at_hand.missing(with_options(pipelines("sd"), schedular="DDIMScheduler"))
     assert absent is not None and 'unknown key "schedular". Did you mean "scheduler"' in str(absent)
 
 

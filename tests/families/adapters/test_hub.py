@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from trilemma import registry
+from trilemma import at_hand, registry
 from trilemma.card import Card, load_card
 from trilemma.cli import main
 from trilemma.data.datasets import OPENERS
@@ -98,7 +98,7 @@ def test_a_repository_is_a_model_by_its_name(fetched: Path, workspace: Workspace
 def test_what_was_not_fetched_is_told_before_anything_starts(
     workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert registry.competing(workspace) == []
+    assert at_hand.competing(workspace) == []
     for command in (["run", "--models", "tiny"], ["speed", "tiny"], ["score", "scenes", "tiny"]):
         assert main([*command, "--root", str(workspace.root)]) == 2
         told = capsys.readouterr().err
@@ -189,5 +189,5 @@ def test_each_of_their_cards_holds_what_it_should(name: str) -> None:
     assert card.published_as is None or card.published_as in known
     assert card.data in {*OPENERS, "celeba-hq"} - {"scenes"}
     assert len(card.options.get("revision", COMMIT)) == 40
-    absent = registry.missing(card)  # the cache of this test is empty
+    absent = at_hand.missing(card)  # the cache of this test is empty
     assert absent is not None and f"{card.options['hub']} of the Hugging Face hub was not fetched" in str(absent)

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from trilemma import registry
+from trilemma import at_hand
 from trilemma.card import Card
 from trilemma.errors import UserError
 from trilemma.families.diffusers_files import pinned
@@ -102,7 +102,7 @@ def test_what_does_not_fit_is_refused(pipelines: Pipelines, factors: tuple[Tenso
 
 def test_a_file_that_is_not_there_is_told_before_anything_is_loaded(pipelines: Pipelines, tmp_path: Path) -> None:
     options = {"lora": "adapter.safetensors", "lora_from": "the hub"}
-    absent = registry.missing(replace(pipelines("sd"), options=options))
+    absent = at_hand.missing(replace(pipelines("sd"), options=options))
     assert (
         str(absent)
         == f"{pipelines('sd').path / 'adapter.safetensors'}: the LoRA's file is missing. Get it from the hub."

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from trilemma import registry
+from trilemma import at_hand, registry
 from trilemma.card import Card, load_card
 from trilemma.errors import UserError
 from trilemma.families.child_process import ChildFailed
@@ -273,9 +273,9 @@ def test_a_card_that_cannot_be_right_is_refused(made: Callable[..., Card], lines
 
 
 def test_an_interpreter_that_is_not_there_is_told_before_anything_starts(made: Callable[..., Card]) -> None:
-    absent = registry.missing(made(PLAIN, python="../no/such/python"))
+    absent = at_hand.missing(made(PLAIN, python="../no/such/python"))
     assert absent is not None and "there is no such Python here" in str(absent)
-    assert registry.missing(made(PLAIN)) is None
+    assert at_hand.missing(made(PLAIN)) is None
 
 
 @pytest.mark.parametrize(

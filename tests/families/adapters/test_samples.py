@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from trilemma import registry
+from trilemma import at_hand, registry
 from trilemma.card import Card, load_card
 from trilemma.cli import main
 from trilemma.errors import UserError
@@ -219,7 +219,7 @@ def test_a_table_of_images_that_are_not_there_is_refused(made: Callable[..., Car
 )
 def test_a_card_that_cannot_be_right_is_refused_early(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
     (tmp_path / "out").mkdir()
-    absent = registry.missing(card(tmp_path, *options))
+    absent = at_hand.missing(card(tmp_path, *options))
     assert absent is not None and said in str(absent)
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 import yaml
 
-from trilemma import registry
+from trilemma import at_hand, protocols, registry
 from trilemma.card import Card, load_card
 from trilemma.cli import main
 from trilemma.data.datasets import OPENERS
@@ -82,7 +82,7 @@ def test_they_are_found_wherever_they_may_lie(
             (folder / name).unlink(missing_ok=True)
         assert torch.equal(images(load_card(folder)), wanted)
         shutil.rmtree(place)
-    absent = registry.missing(load_card(folder))
+    absent = at_hand.missing(load_card(folder))
     assert absent is not None and '"var" is not at hand: var_d2.pth is missing.' in str(absent)
     for told in (
         f"Get it from {HUB} of the Hugging Face hub",
@@ -142,7 +142,7 @@ def test_a_checkpoint_of_more_than_tensors_is_refused_until_it_is_converted(
     pinned = registry.find_card("taming", find_workspace(folder.parents[1])).options["sha256"]
     assert set(pinned) == {"configs/project.yaml", "checkpoints/last.safetensors"}
     checkpoint.unlink()  # what was converted stands for it
-    assert registry.missing(load_card(folder)) is None
+    assert at_hand.missing(load_card(folder)) is None
 
 
 def test_a_program_in_the_place_of_weights_is_not_run(copied: Callable[[str], Path], tmp_path: Path) -> None:
@@ -318,16 +318,16 @@ def test_each_of_their_cards_holds_what_it_should(name: str) -> None:
     assert set(ROLES[str(card.family)]) <= card.options.keys() and {"hub", "from"} & card.options.keys()
     assert all(len(digest) == 64 for digest in card.options.get("sha256", {}).values())
     assert card.data in {*OPENERS, "ffhq", "celeba-hq"} - {"scenes"}
-    absent = registry.missing(card)  # nothing lies where this test looks
+    absent = at_hand.missing(card)  # nothing lies where this test looks
     assert absent is not None and "is not at hand" in str(absent) and "\n" not in str(absent)
 
 
 def test_models_without_a_name_take_part_where_they_belong(copied: Callable[[str], Path]) -> None:
     folder = copied("biggan")
     workspace: Workspace = find_workspace(folder.parents[1])
-    imagenet = registry.find_protocol("imagenet256", CHECKOUT)
-    assert registry.competing(workspace) == ["biggan"] and registry.competing(workspace, imagenet) == []
+    imagenet = protocols.find_protocol("imagenet256", CHECKOUT)
+    assert at_hand.competing(workspace) == ["biggan"] and at_hand.competing(workspace, imagenet) == []
     changed(folder, "resolution = 32\n[options]", 'resolution = 32\ndata = "imagenet"\n[options]')
-    assert registry.competing(workspace, imagenet) == []  # of another size
-    assert registry.competing(workspace, replace(imagenet, resolution=32)) == ["biggan"]
-    assert registry.competing(workspace, replace(imagenet, outputs="resized")) == ["biggan"]
+    assert at_hand.competing(workspace, imagenet) == []  # of another size
+    assert at_hand.competing(workspace, replace(imagenet, resolution=32)) == ["biggan"]
+    assert at_hand.competing(workspace, replace(imagenet, outputs="resized")) == ["biggan"]

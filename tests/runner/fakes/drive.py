@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from trilemma.registry import find_protocol, select
+from trilemma.protocols import find_protocol
+from trilemma.registry import select
 from trilemma.runner.display import Display
 from trilemma.runner.job import Instrumentation
 from trilemma.runner.run import Request, run_benchmark

@@ -248,3 +248,8 @@ class Var:
     def _decode(self, latent_BCHW: Tensor) -> Tensor:
         with stage(DECODE):
             return to_uint8(self.tokenizer.decode(latent_BCHW))
+
+
+def load(card: Card, device: str) -> Var:
+    """Builds the model that a card describes."""
+    return Var(card, device)
