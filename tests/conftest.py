@@ -1,4 +1,4 @@
-"""A small data set in Fashion-MNIST's format, where the data home is looked for."""
+"""How properties are tried, and a small data set in Fashion-MNIST's format, where the data home is looked for."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from trilemma.data import home, mnist
+
+# No test fails because its machine is busy.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 WriteIdx = Callable[[Path, NDArray[np.uint8]], None]
 

@@ -111,7 +111,7 @@ def flat(value: Any, name: str = "") -> dict[str, Tensor]:
     return {k: v for key, item in items for k, v in flat(item, f"{name}.{key}" if name else str(key)).items()}
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(NESTED, st.sampled_from(sorted(WRITERS)))
 def test_any_nested_state_comes_back(tmp_path: Path, value: Any, kind: str) -> None:
     expected = flat(value)

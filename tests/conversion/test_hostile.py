@@ -126,7 +126,7 @@ def test_what_follows_a_pickle_is_not_passed_over(tmp_path: Path) -> None:
     refused(contents(TENSOR)["pickle"] + contents(TENSOR)["pickle"], tmp_path, "something follows the pickle")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(("pickle", "zip", "stream")), st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=4)
 )

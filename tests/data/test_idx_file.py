@@ -91,7 +91,7 @@ def test_no_more_is_unpacked_than_the_header_promises(tmp_path: Path, monkeypatc
     assert asked == [4, 4, 3]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.binary(max_size=64), axes=st.sampled_from([1, 3]))
 def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes, axes: int) -> None:
     path = tmp_path_factory.mktemp("idx") / "file"

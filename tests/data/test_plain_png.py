@@ -61,7 +61,7 @@ def by_pillow(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], Any]:
 
 
 @given(image=pictures, level=st.integers(0, 9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_pixels_are_those_that_were_saved(image: NDArray[np.uint8], level: int) -> None:
     data = png(image, compress_level=level)
     found = decode_plain(data)

@@ -47,7 +47,7 @@ WRITERS: dict[str, Callable[[Path, list[str]], None]] = {
 
 
 @pytest.mark.parametrize("ending", WRITERS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(prompts=PROMPTS)
 def test_what_is_written_is_read(tmp_path: Path, ending: str, prompts: list[str]) -> None:
     path = tmp_path / f"prompts{ending}"
@@ -55,7 +55,7 @@ def test_what_is_written_is_read(tmp_path: Path, ending: str, prompts: list[str]
     assert read_prompts(path) == prompts
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=200), ending=st.sampled_from(sorted(WRITERS)))
 def test_any_bytes_give_prompts_or_one_line(tmp_path: Path, data: bytes, ending: str) -> None:
     path = tmp_path / f"any{ending}"

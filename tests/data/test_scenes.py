@@ -59,7 +59,7 @@ def test_pictures_stay_as_they_are_from_version_to_version() -> None:
 
 
 @given(index_lists)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_picture_does_not_depend_on_its_mates(indices: list[int]) -> None:
     together = scenes.images("reference", indices)
     for row, index in enumerate(indices):
@@ -67,7 +67,7 @@ def test_a_picture_does_not_depend_on_its_mates(indices: list[int]) -> None:
 
 
 @given(st.integers(0, 2000))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_chunks_do_not_show(offset: int) -> None:
     whole = scenes.factors("reference", range(offset, offset + 1030))
     tail = scenes.render(whole.take(slice(1020, 1030)))

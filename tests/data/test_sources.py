@@ -125,7 +125,7 @@ def test_two_readers_do_not_disturb_each_other(source: ImageSource) -> None:
 
 @pytest.mark.parametrize("kind", CONTAINERS)
 @given(images=pictures, ending=st.sampled_from(sorted(LOSSLESS)), data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_round_trip_through_containers(
     kind: str, images: Images, ending: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -141,7 +141,7 @@ def test_round_trip_through_containers(
 
 @pytest.mark.parametrize("kind", ARRAYS)
 @given(images=pictures)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_round_trip_through_arrays(kind: str, images: Images, tmp_path_factory: pytest.TempPathFactory) -> None:
     if images.shape[2] == 3:
         images = images[:, :, :2]
@@ -251,7 +251,7 @@ def test_a_path_that_is_no_source(tmp_path: Path) -> None:
     noise=st.binary(max_size=600),
     like=st.sampled_from((b"", b"PK\3\4", b"\x1f\x8b\x08\0", b"\x93NUMPY\1\0", bytes(99))),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_noise_is_never_a_source(
     ending: str, noise: bytes, like: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -263,7 +263,7 @@ def test_noise_is_never_a_source(
 
 @pytest.mark.parametrize("kind", (*CONTAINERS[1:], *ARRAYS))
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_damaged_file_is_an_error_or_still_holds_images(
     kind: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -184,7 +184,7 @@ def test_what_is_no_image() -> None:
 
 
 @given(st.sampled_from(SIGNATURES), st.binary(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_noise_is_never_an_image(signature: bytes, noise: bytes) -> None:
     assert refused(signature + noise)
 
@@ -198,7 +198,7 @@ def refuse_or_shape(data: bytes) -> None:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_changed_png_is_seen(data: st.DataObject) -> None:
     whole = bytearray(encode(RGB))
     position = data.draw(st.integers(0, len(whole) - END - 1))
@@ -209,7 +209,7 @@ def test_a_changed_png_is_seen(data: st.DataObject) -> None:
 
 @given(st.integers(0, len(encode(RGB)) - END))
 @example(len(encode(RGB)) - END)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_cut_png_is_seen(length: int) -> None:
     with pytest.raises(UserError):
         decode(encode(RGB)[:length], "x")
@@ -225,7 +225,7 @@ def test_a_cut_image_is_seen(ending: str) -> None:
 
 
 @given(ending=st.sampled_from(("JPEG", "WEBP", "BMP")), data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_changed_image_is_an_error_or_an_image(ending: str, data: st.DataObject) -> None:
     whole = bytearray(encode(RGB, ending))
     for position in data.draw(st.lists(st.integers(0, len(whole) - 1), min_size=1, max_size=4)):

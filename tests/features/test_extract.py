@@ -81,7 +81,7 @@ def test_rows_are_in_the_order_of_the_images(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(count=st.integers(1, 40), batch_size=st.integers(1, 50))
 def test_neither_batches_nor_shards_show(count: int, batch_size: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     found = extract(Source(count), {"one": colour()}, batch_size=batch_size, cache=tmp_path_factory.mktemp("cache"))

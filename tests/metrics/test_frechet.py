@@ -67,7 +67,7 @@ def test_reference_with_few_samples_agrees_with_the_mirrored_distance(n: int) ->
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 7))
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 def test_moments_do_not_depend_on_order_or_batches(seed: int, pieces: int) -> None:
     x = features(60, 6)
     rng = np.random.default_rng(seed)

@@ -70,7 +70,7 @@ def test_standard_error_agrees_with_monte_carlo() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.05, 5))
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 def test_the_score_lies_between_one_and_the_classes_in_any_order(seed: int, concentration: float) -> None:
     rng = np.random.default_rng(seed)
     p = rng.dirichlet(np.full(6, concentration), size=50)

@@ -99,7 +99,7 @@ def test_the_score_carries_the_error_over() -> None:
 
 
 @given(st.lists(st.integers(0, 7), min_size=40, max_size=80), st.integers(0, 2**32 - 1))
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 def test_bounds_and_order(modes: list[int], seed: int) -> None:
     array = np.array(modes)
     tv, kl = mode_tv(counted(array, n_modes=8)).value, mode_kl(counted(array, n_modes=8)).value

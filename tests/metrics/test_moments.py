@@ -25,7 +25,7 @@ def test_they_are_the_mean_and_the_unbiased_covariance(dtype: str) -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 9))
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 def test_shards_merge_in_any_order(seed: int, pieces: int) -> None:
     rng = np.random.default_rng(seed)
     x = (rng.normal(size=(70, 5)) + 30).astype(np.float32)

@@ -50,7 +50,7 @@ def test_an_outlier_does_not_spoil_the_rest() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(-4, 4), st.sampled_from(["float32", "float64"]), st.integers(1, 40))
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 def test_bounds_enclose_the_exact_distance(seed: int, exponent: float, dtype: str, width: int) -> None:
     rng = np.random.default_rng(seed)
     x = (rng.normal(size=(30, width)) * 10**exponent + rng.normal()).astype(dtype)

@@ -132,7 +132,7 @@ def test_precision_error_agrees_with_monte_carlo_and_coverage_is_not_too_small()
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.1, 3), st.booleans())
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=20, derandomize=True)
 def test_order_does_not_matter_and_shares_are_shares(seed: int, scale: float, strict: bool) -> None:
     rng = np.random.default_rng(seed)
     x, y = scale * rng.normal(size=(45, 3)), rng.normal(size=(45, 3))

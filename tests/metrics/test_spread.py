@@ -60,7 +60,7 @@ def test_circular_distance_is_the_minimum_over_shifts() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.floats(0, 1))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 def test_bounds_symmetries_and_order(values: list[float], turn: float) -> None:
     x = np.array([values])
     linear, circular = wasserstein_linear(x)[0], wasserstein_circular(x)[0]

@@ -127,7 +127,7 @@ def test_what_is_no_statistics_file_is_refused(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=200), st.integers(0, 900))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 def test_damaged_files_are_refused_without_a_traceback(
     tmp_path_factory: pytest.TempPathFactory, noise: bytes, at: int
 ) -> None:

@@ -55,7 +55,7 @@ def test_units_have_their_customary_form() -> None:
     assert quantity(498, 3.2, "of 512") == "498 ± 3"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e3))
 def test_rounding_costs_less_than_the_error(value: float, se: float) -> None:
     text = with_error(value, se).replace("−", "-").replace(",", "")

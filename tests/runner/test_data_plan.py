@@ -57,7 +57,7 @@ def planned(home: Path, kind: str, samples: int | None = None, seed: int = 0, **
 
 
 @pytest.mark.parametrize("kind", SETS)
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(samples=st.integers(1, 40))
 def test_fewer_samples_are_the_beginning_of_the_whole(home: Path, kind: str, samples: int) -> None:
     whole, cut = planned(home, kind), planned(home, kind, samples)

@@ -38,7 +38,7 @@ def test_keys_and_seeds_are_all_different() -> None:
     assert len({entry.key for entry in entries}) == len({entry.seed for entry in entries}) == len(entries)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 3000))
 def test_fewer_samples_are_the_beginning_of_the_whole(samples: int) -> None:
     cut = plan(SCENES, 0, samples)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from trilemma.card import Card, Part, check_name, load_card, marked
@@ -34,7 +34,6 @@ def test_a_card_is_read_from_its_folder(tmp_path: Path) -> None:
     assert load_card(tmp_path / "card.toml") == card
 
 
-@settings(deadline=None)
 @given(st.sampled_from(KEYS), st.randoms(use_true_random=False))
 def test_a_misspelt_key_is_named_with_the_right_one(key: str, chance: random.Random) -> None:
     position = chance.randrange(len(key))

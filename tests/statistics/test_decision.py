@@ -211,7 +211,7 @@ tests = st.builds(
     margin=st.floats(0, 100).map(lambda x: round(x, 6)),
 )
 families = st.lists(tests, min_size=1, max_size=6)
-repeatable = settings(max_examples=100, deadline=None, derandomize=True)
+repeatable = settings(max_examples=100, derandomize=True)
 
 
 def verdicts(tests: list[decision.Test]) -> list[str]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from trilemma.statistics.holm import holm
 
 p_values = st.lists(st.floats(0, 1), max_size=8)
-repeatable = settings(max_examples=100, deadline=None, derandomize=True)
+repeatable = settings(max_examples=100, derandomize=True)
 
 
 def test_a_worked_example() -> None:
