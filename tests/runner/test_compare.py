@@ -154,6 +154,12 @@ def with_other_keys(run: Run) -> None:
     samples.to_parquet(run.folder.samples("tiny"))
 
 
+def with_other_prompts(run: Run) -> None:
+    samples = run.samples("tiny")
+    samples.loc[3, "prompt"] = "another"
+    samples.to_parquet(run.folder.samples("tiny"))
+
+
 def in_another_order(run: Run) -> None:
     samples = run.samples("tiny")
     pd.concat([samples[1:], samples[:1]]).to_parquet(run.folder.samples("tiny"))
@@ -170,6 +176,7 @@ def cut_otherwise(run: Run) -> None:
     [
         (without_samples, "the record of b keeps no sample rows"),
         (with_other_keys, "the images of the two runs have different keys"),
+        (with_other_prompts, "the images of the two runs have different prompts"),
         (in_another_order, "the images of the two runs have different keys"),
         (cut_otherwise, "dealt otherwise"),
     ],

@@ -315,6 +315,32 @@ def test_a_file_of_something_else_is_refused(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ({"split": "validation"}, "reference"),
+        ({"images": 100}, "reference"),
+        ({"floor_split": "test", "floor_images": 200}, "floor"),
+        ({"heldout_split": "fit"}, "heldout"),
+    ],
+)
+def test_a_file_of_other_images_is_refused(
+    place: Path, with_file: Callable[..., Protocol], tmp_path: Path, reference: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(UserError, match=f'of other images of the set "{name}".*trilemma prepare digits'):
+        carry_out(place, tmp_path, with_file(**reference))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_file_of_other_numbers_of_images_per_prompt_is_refused(
+    place: Path, with_file: Callable[..., Protocol], tmp_path: Path
+) -> None:
+    protocol = with_file()
+    sets = tuple(replace(one, images=2 * one.images) if one.prompts == "repeated" else one for one in protocol.sets)
+    with pytest.raises(UserError, match='of other images of the set "within"'):
+        carry_out(place, tmp_path, replace(protocol, sets=sets))
+
+
 def test_a_file_of_other_networks_or_other_bytes_is_refused(
     place: Path, with_file: Callable[..., Protocol], tmp_path: Path
 ) -> None:

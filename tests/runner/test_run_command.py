@@ -53,3 +53,33 @@ def test_run(root: Path, tmp_path: Path, faked: None, capsys: pytest.CaptureFixt
     shown = json.loads(capsys.readouterr().out)
     again = [row["value"] for row in shown["metrics"] if row["model"] == "tiny"]
     assert again == [row["value"] for row in told["metrics"] if row["model"] == "tiny"]
+
+
+OWN_PROMPTS = """
+name = "own"
+version = 1
+title = "Prompts of one's own"
+data = "mnist"
+resolution = 32
+batch_size = 16
+metrics = []
+[[sets]]
+name = "prompted"
+prompts = "captions"
+file = "prompts.txt"
+images = 48
+"""
+
+
+def test_a_run_is_not_continued_with_other_prompts(
+    root: Path, tmp_path: Path, faked: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, runs = root / "benchmarks", tmp_path / "runs"
+    (home / "own.toml").write_text(OWN_PROMPTS)
+    prompts = [f"a shape of kind {number}" for number in range(48)]
+    (home / "prompts.txt").write_text("\n".join(prompts))
+    command = ["run", "own", "--models", "crashing", "--device", "cpu", "--root", str(root), "--out", str(runs)]
+    assert main(command) == 1  # it dies after 40 images; the same command would go on there
+    (home / "prompts.txt").write_text("\n".join([*prompts[:-1], "another shape"]))
+    assert main(command) == 1
+    assert "Continuing" not in capsys.readouterr().err and len(list(runs.iterdir())) == 2

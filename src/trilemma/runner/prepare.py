@@ -16,7 +16,7 @@ from trilemma.features import identity, named
 from trilemma.protocol import Protocol
 from trilemma.runner.data_anchors import accuracy_of
 from trilemma.runner.data_reference import Arrays, is_cached, measured_set, places_in
-from trilemma.runner.reference_file import ENDING, POOL, arrays_of
+from trilemma.runner.reference_file import ENDING, HELDOUT, POOL, arrays_of
 from trilemma.runner.reference_sets import ReferenceSet, SetName, reference_sets
 from trilemma.store.arrays import read_arrays
 from trilemma.store.atomic import write_arrays
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from trilemma.runner.generate import Instruments
 
 Progress = Callable[[str, int, int], None]
-HELDOUT, TRAINING = "heldout", "training"
+TRAINING = "training"
 
 
 def prepare(protocol: Protocol, path: Path | None, *, device: str, cache: Path, progress: Progress) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Of features: an ``.npz`` with SET.features (N, D), float16 or float32, for the sets of ``reference_sets``, or SET.rows
 (N,), the places of its images among those of the set "floor"; and ``identity``, JSON that says which protocol, data and
-networks they are of. Of statistics: see
+networks they are of, and which images each set is. Of statistics: see
 ``metrics.statistics_file``; images may lie beside them, as in ADM's reference batches.
 """
 
@@ -26,11 +26,13 @@ from trilemma.features import named
 from trilemma.identity import file_digest
 from trilemma.metrics.statistics_file import FittedGaussian, holds_statistics, read_statistics
 from trilemma.protocol import Protocol
+from trilemma.runner.reference_sets import reference_sets
 
 SCHEMA = "trilemma.reference/1"
 ENDING = ".npz"
 INCEPTION_WIDTH = 2048
 POOL = "floor"
+HELDOUT = "heldout"
 _FEATURES, _ROWS = ".features", ".rows"
 _LARGEST_HALF = 2.0**14
 """Features beyond it are stored in single precision: float16 ends at 65,504."""
@@ -100,7 +102,7 @@ def arrays_of(
 ) -> dict[str, NDArray[Any]]:
     """Returns the arrays of a file, to be written without pickling: by set its features, or its places in the pool."""
     told = {"schema": SCHEMA, "protocol": protocol.name, **_wanted(protocol, identity)}
-    told |= {"reader_accuracy": dict(reader_accuracy)}
+    told |= {"sets": _images(protocol), "reader_accuracy": dict(reader_accuracy)}
     compact = {f"{name}{_FEATURES}": _compact(array) for name, array in features.items()}
     compact |= {f"{name}{_ROWS}": places_N.astype(np.uint32) for name, places_N in rows.items()}
     return compact | {"identity": np.array(json.dumps(told, sort_keys=True, allow_nan=False))}
@@ -113,15 +115,23 @@ def _of_features(protocol: Protocol, identity: Mapping[str, str], path: Path) ->
     if not isinstance(told, dict) or told.get("schema") != SCHEMA:
         hint = f"Write it: trilemma prepare {protocol.name}."
         raise UserError("this file holds neither reference features nor statistics.", where=str(path), hint=hint)
+    hint = f"Write them anew: trilemma prepare {protocol.name}."
     for name, wanted in _wanted(protocol, identity).items():
         if told.get(name) != wanted:
-            raise UserError(
-                f"these reference features are of another {name}: {told.get(name)!r}, not {wanted!r}.",
-                where=str(path),
-                hint=f"Write them anew: trilemma prepare {protocol.name}.",
-            )
+            what = f"these reference features are of another {name}: {told.get(name)!r}, not {wanted!r}."
+            raise UserError(what, where=str(path), hint=hint)
     sets = frozenset(name.partition(".")[0] for name in names if name.endswith((_FEATURES, _ROWS)))
-    return ReferenceFile(path=path, sets=sets, reader_accuracy=_accuracies(told.get("reader_accuracy"), path))
+    accuracy = _accuracies(told.get("reader_accuracy"), path)
+    _check_images(protocol, told, sets | ({HELDOUT} if accuracy else set()), path, hint)
+    return ReferenceFile(path=path, sets=sets, reader_accuracy=accuracy)
+
+
+def _check_images(protocol: Protocol, told: dict[str, Any], held: frozenset[str], path: Path, hint: str) -> None:
+    written = told.get("sets")
+    for name, wanted in _images(protocol).items():
+        if name in held and (not isinstance(written, dict) or written.get(name) != wanted):
+            what = f'these reference features are of other images of the set "{name}".'
+            raise UserError(what, where=str(path), hint=hint)
 
 
 def _of_statistics(protocol: Protocol, path: Path) -> ReferenceFile:
@@ -140,8 +150,13 @@ def _of_statistics(protocol: Protocol, path: Path) -> ReferenceFile:
 
 
 def _wanted(protocol: Protocol, identity: Mapping[str, str]) -> dict[str, Any]:
-    """What a file has to agree with; the protocol's numbers of images may have changed since."""
+    """What a file has to agree with, whatever sets it holds."""
     return {"data": protocol.data, "resolution": protocol.resolution, "features": identity["features"]}
+
+
+def _images(protocol: Protocol) -> dict[str, dict[str, Any]]:
+    """By set, which images it is; a file may hold other sets than a protocol needs."""
+    return {entry.name: entry.images_of() for entry in reference_sets(protocol)}
 
 
 def _accuracies(told: Any, path: Path) -> dict[str, float]:

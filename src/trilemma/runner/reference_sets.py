@@ -43,6 +43,16 @@ class ReferenceSet:
     start: int = 0
     images_file: str | None = None
 
+    def images_of(self) -> dict[str, Any]:
+        """Returns which images of a data set these are: what features in a file have to agree with."""
+        told: dict[str, Any] = {
+            "images": self.images,
+            "split": self.split,
+            "start": self.start,
+            "reduced": self.reduced,
+        }
+        return told | ({} if self.sample_set is None else {"sample_set": dump(self.sample_set)})
+
     def digest(self, protocol: Protocol, identity: Mapping[str, str]) -> str:
         """Returns the sha256 of everything that the measurements depend on.
 

@@ -116,9 +116,12 @@ def run_benchmark(request: Request, display: Display) -> Run:
         from trilemma.runner.data_anchors import check_reference  # it brings in scipy
 
         check_reference(request.protocol, instruments, request.cache)
-    planned = {name: len(entries) for name, entries in plan(request.protocol, request.seed, request.samples).items()}
+    entries = plan(request.protocol, request.seed, request.samples)
+    planned = {name: len(images) for name, images in entries.items()}
+    # A file of prompts may be edited in between.
+    prompts = digest([[image.key, image.prompt] for images in entries.values() for image in images])
     plugged = used_plugins(request.cards, request.protocol)
-    spoken = [SCHEMA, request.spec(), request.parent_run_id, instruments, tool()["version"]]
+    spoken = [SCHEMA, request.spec(), request.parent_run_id, instruments, tool()["version"], prompts]
     identity = digest(spoken + [plugged] * bool(plugged))
     opened = open_run(
         request.runs, identity, lambda folder: _new_record(request, folder, identity, instruments, planned, plugged)

@@ -64,6 +64,8 @@ class Pairing:
         assert before is not None and after is not None
         if before["key"].tolist() != after["key"].tolist():
             return "the images of the two runs have different keys"
+        if before["prompt"].tolist() != after["prompt"].tolist():
+            return "the images of the two runs have different prompts"
         return None
 
     def _rows(self, run: Run, row: MetricRow) -> pd.DataFrame | None:
