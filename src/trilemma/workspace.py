@@ -79,6 +79,11 @@ def own_workspace(start: Path) -> Workspace | None:
     return Workspace(root=bundled, results=start / "results") if is_workspace(bundled) else None
 
 
+def is_carried(path: Path) -> bool:
+    """Whether a path lies in what the wheel carries, which nobody writes to."""
+    return path.resolve().is_relative_to(_PACKAGE / "_content")
+
+
 def is_workspace(folder: Path) -> bool:
     """Whether a folder holds our data: cards in models/ and protocols in benchmarks/ (others use these names too)."""
     return any((folder / "models").glob("*/card.toml")) and any((folder / "benchmarks").glob("*.toml"))

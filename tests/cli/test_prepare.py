@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from trilemma import workspace
 from trilemma.cli import main
 from trilemma.runner import prepare as preparing
 
@@ -63,6 +65,41 @@ def test_the_file_is_written_where_the_protocol_looks(root: Path, capsys: pytest
     with np.load(path) as stored:
         assert stored["floor.features"].shape == (40, 3)
         assert stored["reference.features"].dtype == np.float32  # features as large as these do not fit into half of it
+
+
+@pytest.mark.parametrize("explicit", [False, True])
+def test_the_place_of_a_published_file_is_not_written_to(
+    root: Path, explicit: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There it would be found before the published one, which may lie in $TRILEMMA_DATA."""
+    source = PROTOCOL + 'source = "https://example.org/small"\n'
+    (root / "benchmarks" / "small.toml").write_text(source)
+    place = root / "benchmarks" / "reference" / "small.npz"
+    out = ["--out", str(place)] if explicit else []
+    assert main(["prepare", "small", "--root", str(root), "--quiet", *out]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert 'the place of the published file "reference/small.npz", from https://example.org/small' in told
+    assert "--out FILE.npz" in told and not place.exists()
+    assert main(["prepare", "small", "--root", str(root), "--quiet", "--out", str(root / "own.npz")]) == 0
+    assert (root / "own.npz").is_file()
+
+
+@pytest.mark.parametrize("name", ["imagenet256", "sdxl-mlperf"])
+def test_the_suites_own_published_references_are_not_written_to(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prepare", name, "--quiet"]) == 2
+    assert "this is the place of the published file" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_installed_suite_is_not_written_to(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(workspace, "_PACKAGE", root / "package")
+    content = root / "package" / "_content"
+    shutil.copytree(root / "benchmarks", content / "benchmarks")
+    shutil.copytree(root / "models", content / "models")
+    assert main(["prepare", "small", "--root", str(content), "--quiet"]) == 2
+    assert "lies in the installed suite" in " ".join(capsys.readouterr().err.split())
+    assert not list(content.rglob("*.npz"))
 
 
 def test_scenes_need_no_file(capsys: pytest.CaptureFixture[str]) -> None:

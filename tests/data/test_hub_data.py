@@ -128,7 +128,7 @@ def test_nothing_is_downloaded_unless_it_is_asked_for(package: Package, here: Pa
     for ask in (lambda: open_data_set(NAME).count("train"), lambda: open_located(NAME).source("train")):
         with pytest.raises(UserError, match=r"are missing. Looked in .*owner--things/v1.0/default.*--download"):
             ask()
-    assert package.asked == [] and open_data_set(NAME).version == 1
+    assert package.asked == [] and open_data_set(NAME).version == 2
 
 
 def test_a_split_is_streamed_into_a_file_and_read_from_it(package: Package, here: Path) -> None:
@@ -176,7 +176,9 @@ def test_a_download_that_fails_leaves_nothing(package: Package, monkeypatch: pyt
 def test_pictures_that_are_paths_are_refused(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"pic": {"bytes": None, "path": "x.png"}, "kind": 0, "caption": "x"}]
     monkeypatch.setattr(Stream, "__iter__", lambda self: iter(rows))
-    with pytest.raises(UserError, match="row 1 has a path and no picture"):
+    with pytest.raises(
+        UserError, match="row 1 has a path and no picture.*the commit of the branch refs/convert/parquet"
+    ):
         fetch(NAME, "train")
 
 
@@ -212,9 +214,59 @@ def test_what_the_hub_s_client_has_downloaded_is_read(here: Path) -> None:
     for number in range(2):
         pq.write_table(rows, snapshot / "data" / f"test-{number:05d}-of-00002.parquet")
     assert open_data_set(f"hf:owner/things@{commit}").count("test") == 2
-    (snapshot / "data" / "test-00001-of-00002.parquet").unlink()
-    with pytest.raises(UserError, match="1 files of this split, not 2"):
-        open_data_set(f"hf:owner/things@{commit}").count("test")
+
+
+ONE = pa.table({"image": [{"bytes": picture(7), "path": "x"}], "label": [0]})
+COMMIT = "0" * 40
+
+
+def in_the_client_s_cache(here: Path, *names: str) -> None:
+    for name in names:
+        path = here / "hub" / "datasets--owner--things" / "snapshots" / COMMIT / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(ONE, path)
+
+
+@pytest.mark.parametrize(
+    "part", ["data/train-00000-of-00012.parquet", "default/train/0000.parquet", "train/0000.parquet"]
+)
+def test_a_part_of_a_split_is_not_the_split(part: str, package: Package, here: Path) -> None:
+    """The hub's client fetches single files too; of numbers without a total nobody knows how many there are."""
+    name = f"hf:owner/things@{COMMIT}"
+    in_the_client_s_cache(here, part)
+    with pytest.raises(UserError, match="are missing. Looked in .*--download"):
+        open_data_set(name).count("train")
+    in_the_client_s_cache(here, str(Path(part).with_name("test.parquet")).replace("/train/", "/"))
+    if not part.startswith("train"):
+        assert open_data_set(name).count("test") == 1
+        with pytest.raises(UserError, match='split "train" .* is not at hand. There are: test. --download'):
+            open_data_set(name).count("train")
+    fetch(name, "train")
+    assert open_data_set(name).count("train") == 150
+
+
+def test_what_was_fetched_is_read_whatever_the_client_has(package: Package, here: Path) -> None:
+    name = f"hf:owner/things@{COMMIT}"
+    in_the_client_s_cache(here, "one/train.parquet", "two/train.parquet")
+    with pytest.raises(UserError, match="several configurations here: one, two"):
+        open_data_set(name).count("train")
+    with pytest.raises(UserError, match="are missing"):
+        open_data_set(f"{name}?config=three").count("train")
+    assert open_data_set(f"{name}?config=two").count("train") == 1
+    fetch(name, "train")
+    assert open_data_set(name).count("train") == 150
+    assert len(package.asked) == 1
+
+
+@pytest.mark.parametrize("branch", ["main", "master", "HEAD", "refs/convert/parquet", "refs/pr/1"])
+def test_a_branch_is_no_revision(branch: str) -> None:
+    with pytest.raises(UserError, match=f'"{branch}" may be other data tomorrow. Give the commit'):
+        open_data_set(f"hf:owner/things@{branch}")
+
+
+@pytest.mark.parametrize("pinned", [COMMIT, "v1.0", "maintained", "main-2024", "release/main"])
+def test_a_commit_or_a_tag_is_a_revision(pinned: str) -> None:
+    assert open_data_set(f"hf:owner/things@{pinned}").name == f"hf:owner/things@{pinned}"
 
 
 @pytest.mark.parametrize(
@@ -235,6 +287,6 @@ def test_names_that_cannot_be(name: str, said: str) -> None:
 
 
 def test_places_are_inside_the_folder_of_data_sets(here: Path) -> None:
-    name = "hf:owner/things@refs/convert/parquet?config=a.b"
+    name = "hf:owner/things@release/1.0?config=a.b"
     for place in hub_data._places(open_located(name)._located):  # type: ignore[attr-defined]
-        assert place.parts[-4:] == ("hub", "owner--things", "refs%2Fconvert%2Fparquet", "a.b")
+        assert place.parts[-4:] == ("hub", "owner--things", "release%2F1.0", "a.b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -158,6 +159,51 @@ def test_nothing_is_fetched_unless_asked(monkeypatch: pytest.MonkeyPatch, nowher
     with pytest.raises(UserError, match="cannot download fashion-mnist: no mirror answers"):
         open_data_set("fashion-mnist", download=True)
     assert asked == [(str(nowhere), True)]
+
+
+@pytest.fixture
+def downloads(small_fashion_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What torchvision is asked for; it lays out four files of its own, unpacked."""
+    asked: list[str] = []
+    files = {path.name: path.read_bytes() for path in small_fashion_mnist.iterdir()}
+
+    def fetched(root: str, *, download: bool) -> None:
+        asked.append(root)
+        raw = Path(root, "FashionMNIST", "raw")
+        raw.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            (raw / name.removesuffix(".gz")).write_bytes(gzip.decompress(data) if name.endswith(".gz") else data)
+
+    monkeypatch.setattr(torchvision.datasets, "FashionMNIST", fetched)
+    return asked
+
+
+@pytest.mark.parametrize("lost", ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte.gz"])
+@pytest.mark.parametrize("own", [True, False])
+def test_what_was_cut_off_halfway_is_fetched(
+    small_fashion_mnist: Path, downloads: list[str], lost: str, own: bool
+) -> None:
+    root = small_fashion_mnist.parent
+    (small_fashion_mnist / lost).unlink()
+    if not own:
+        (root / "FashionMNIST").mkdir()
+        small_fashion_mnist.rename(root / "FashionMNIST" / "raw")
+    with pytest.raises(UserError, match="this file is missing.*--download"):
+        data = open_fashion_mnist()
+        assert data.count("train") + data.count("test")
+    data = open_fashion_mnist(download=True)
+    assert downloads == [str(root)] and (data.count("train"), data.count("test")) == (240, 60)
+    open_fashion_mnist(download=True)
+    assert len(downloads) == 1
+
+
+def test_a_packed_file_of_torchvision_may_be_cut_off(small_fashion_mnist: Path, downloads: list[str]) -> None:
+    raw = small_fashion_mnist.parent / "FashionMNIST" / "raw"
+    raw.parent.mkdir()
+    small_fashion_mnist.rename(raw)
+    packed = raw / "t10k-images-idx3-ubyte.gz"
+    packed.write_bytes(packed.read_bytes()[:100])
+    assert open_fashion_mnist(download=True).count("test") == 60 and len(downloads) == 1
 
 
 def test_what_is_here_is_not_fetched_again(small_fashion_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:

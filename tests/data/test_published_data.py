@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from trilemma.data import home
+from trilemma.card import Card
+from trilemma.data import cifar, home, imagenet
 from trilemma.data.cifar import FILES, Cifar10
 from trilemma.data.classes import class_names, rows_of_class
 from trilemma.data.coco import Coco
@@ -17,6 +21,14 @@ from trilemma.data.datasets import OPENERS, DataSet, open_data_set
 from trilemma.data.image_folder import ImageFolder, open_image_folder
 from trilemma.data.imagenet import ImageNet, imagenet_classes
 from trilemma.errors import UserError
+from trilemma.families.control_cards import missing, over
+from trilemma.protocols import find_protocol
+from trilemma.runner.data_reference import absence, measured_set
+from trilemma.runner.prompts import prompts_of
+from trilemma.runner.reference_sets import ReferenceSet
+from trilemma.workspace import find_workspace
+
+WORKSPACE = find_workspace(start=Path(__file__).parent)
 
 
 @pytest.fixture
@@ -43,6 +55,13 @@ def write_image(path: Path, color: tuple[int, int, int], size: tuple[int, int] =
     Image.new("RGB", size, color).save(path)
 
 
+@pytest.fixture
+def small_cifar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file has 12 pictures in the place of 10,000."""
+    monkeypatch.setattr(cifar, "RECORDS", 12)
+
+
+@pytest.mark.usefixtures("small_cifar")
 def test_cifar_is_read_plane_by_plane(root: Path) -> None:
     write_cifar(root / "cifar-10-batches-bin")
     data = open_data_set("cifar10")
@@ -54,6 +73,7 @@ def test_cifar_is_read_plane_by_plane(root: Path) -> None:
     assert data.prompts("test", [2]) == ["bird"] and data.images("test", [2], 32)[0, 0, 0].tolist() == [40, 62, 0]
 
 
+@pytest.mark.usefixtures("small_cifar")
 def test_what_is_wrong_with_cifar_is_named(root: Path) -> None:
     with pytest.raises(UserError, match=r"cifar10 are missing.*cifar-10-binary"):
         open_data_set("cifar10").count("train")
@@ -65,10 +85,11 @@ def test_what_is_wrong_with_cifar_is_named(root: Path) -> None:
         data.images("train", [0], 64)
     with pytest.raises(UserError, match='outside the split "test"'):
         data.labels("test", [12])
-    (root / "cifar10" / "data_batch_2.bin").write_bytes(b"x" * 100)
-    with pytest.raises(UserError, match=r"data_batch_2.bin: .*no whole number of records"):
-        Cifar10().count("train")
-    (root / "cifar10" / "test_batch.bin").write_bytes(b"\x0b" + bytes(3072))
+    for size in (100, 11 * 3073):  # cut off, within a record and between two
+        (root / "cifar10" / "data_batch_2.bin").write_bytes(bytes(size))
+        with pytest.raises(UserError, match=r"data_batch_2.bin: .*bytes are not 12 records"):
+            Cifar10().count("train")
+    (root / "cifar10" / "test_batch.bin").write_bytes(b"\x0b" + bytes(12 * 3073 - 1))
     with pytest.raises(UserError, match="10 classes, and a label 11"):
         Cifar10().count("test")
 
@@ -122,6 +143,37 @@ def test_another_picture_is_another_version(tmp_path: Path) -> None:
     assert open_image_folder(str(tmp_path)).version != before
 
 
+def test_other_pixels_in_as_many_bytes_are_another_version(tmp_path: Path) -> None:
+    write_image(tmp_path / "photos" / "0.bmp", (1, 2, 3))
+    before, told = open_image_folder(f"{tmp_path}/photos").version, (tmp_path / "photos" / "0.bmp").stat()
+    write_image(tmp_path / "photos" / "0.bmp", (3, 2, 1))
+    os.utime(tmp_path / "photos" / "0.bmp", ns=(told.st_atime_ns, told.st_mtime_ns))
+    assert (tmp_path / "photos" / "0.bmp").stat().st_size == told.st_size
+    assert open_image_folder(f"{tmp_path}/photos").version != before
+
+
+def test_a_version_tells_pictures_and_their_names_and_not_where_they_lie(tmp_path: Path) -> None:
+    write_folder(tmp_path / "a")
+    shutil.copytree(tmp_path / "a", tmp_path / "b", copy_function=shutil.copyfile)
+    one, copy = (open_image_folder(f"{tmp_path}/{name}").version for name in "ab")
+    assert one == copy
+    (tmp_path / "b" / "train" / "cat").rename(tmp_path / "b" / "train" / "cow")  # another class, with the same pictures
+    assert open_image_folder(f"{tmp_path}/b").version != one
+
+
+def test_two_folders_of_one_relative_name_share_no_measurements(tmp_path: Path) -> None:
+    entry, paths = ReferenceSet(name="reference", images=2, split="all"), []
+    for lab, colour in (("one", (1, 2, 3)), ("two", (3, 2, 1))):
+        (tmp_path / lab / "benchmarks").mkdir(parents=True)
+        for index in range(2):
+            write_image(tmp_path / lab / "photos" / f"{index}.bmp", colour)
+        protocol = replace(
+            find_protocol("fashion-mnist", WORKSPACE), data="../photos", home=tmp_path / lab / "benchmarks"
+        )
+        paths.append(entry.path(tmp_path / "cache", protocol, {"features": "f"}))
+    assert paths[0] != paths[1]
+
+
 def test_pictures_without_classes_have_no_prompts(tmp_path: Path) -> None:
     write_folder(tmp_path)
     data = open_image_folder(str(tmp_path))
@@ -163,7 +215,23 @@ def test_imagenet_with_a_class_missing_is_refused(root: Path) -> None:
             data.labels("val", [0])
 
 
-def test_imagenet_has_its_labels_in_the_order_of_the_folders(root: Path) -> None:
+def test_a_split_of_imagenet_is_whole_or_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert dict(imagenet.PICTURES) == {"train": 1_281_167, "val": 50_000}
+    monkeypatch.setattr(imagenet, "PICTURES", {"train": 2, "val": 1})
+    for number in range(1000):
+        (root / "imagenet" / "train" / f"n{number:08d}").mkdir(parents=True)
+    write_image(root / "imagenet" / "train" / "n00000001" / "a.JPEG", (1, 2, 3))
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"train: there are 1 pictures of the split here, not 2. Unpack all"):
+            ImageNet().count("train")
+    write_image(root / "imagenet" / "train" / "n00000000" / "a.JPEG", (1, 2, 3))
+    assert ImageNet().count("train") == 2
+    with pytest.raises(UserError, match='"imagenet" has no split "all"'):
+        ImageNet().count("all")
+
+
+def test_imagenet_has_its_labels_in_the_order_of_the_folders(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imagenet, "PICTURES", {"train": 1, "val": 1})
     for number in range(1000):
         (root / "imagenet" / "val" / f"n{number:08d}").mkdir(parents=True)
     write_image(root / "imagenet" / "val" / "n00000001" / "a.JPEG", (200, 100, 50), (40, 30))
@@ -197,6 +265,32 @@ def test_coco_has_one_caption_for_each_picture(root: Path) -> None:
     assert data.labels("val2014", [0, 3]).tolist() == [-1, -1]
     with pytest.raises(UserError, match="has no classes"):
         class_names(data)
+
+
+def test_captions_without_their_pictures_are_told_at_once(root: Path) -> None:
+    """Prompts are read all the same; what is compared with the pictures is not begun."""
+    write_coco(root / "coco", "train2014")
+    found = find_protocol("coco30k", WORKSPACE)
+    protocol = replace(found, sets=(replace(found.sets[0], split="train2014", images=8),))
+    entry = ReferenceSet(name="floor", images=8, split="train2014")
+    assert absence(entry, protocol) is None
+    for first_only in (True, False):
+        if first_only:
+            (root / "coco" / "train2014" / Coco()._of("train2014").names[0]).unlink()
+        else:
+            shutil.rmtree(root / "coco" / "train2014")
+        told = absence(entry, protocol, advice=True)
+        assert told is not None and "the pictures of coco, train2014, are missing. Looked in" in told
+        assert str(root / "coco" / "train2014") in told and "cocodataset.org" in told
+        with pytest.raises(UserError, match="pictures of coco, train2014, are missing"):
+            measured_set(entry, protocol, None, None, lambda done: None)  # type: ignore[arg-type]
+    card = Card(name="real", family="controls", options={"kind": "real"}, path=root)
+    control = missing(over(card, protocol))
+    assert control is not None and "pictures of coco, train2014, are missing" in str(control)
+    assert [one.text[:8] for one in prompts_of(protocol, protocol.sets[0], 8)] == ["picture "] * 8
+    with pytest.raises(UserError, match="this picture is missing. Get it") as caught:
+        Coco().images("train2014", [1], 4)
+    assert caught.value.where is not None and caught.value.where.startswith(str(root / "coco" / "train2014"))
 
 
 def test_what_is_wrong_with_coco_is_named(root: Path) -> None:

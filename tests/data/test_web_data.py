@@ -11,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from trilemma.data import shard_index, shard_walk
 from trilemma.data.classes import class_names, rows_of_class
 from trilemma.data.datasets import open_data_set, open_located
 from trilemma.data.sources import open_source
+from trilemma.data.web_data import _split
 from trilemma.errors import UserError
 
 
@@ -91,6 +94,28 @@ def test_shards_with_numbers_alone_are_one_split(tmp_path: Path) -> None:
     for number in range(2):
         write_shard(tmp_path / f"{number:05d}.tar", {"1.jpg": picture(1, "JPEG")})
     assert open_data_set(f"wds:{tmp_path}").count("all") == 2
+
+
+NAME = st.from_regex(r"[a-z][a-z0-9]{0,8}([-_.][a-z][a-z0-9]{0,5}){0,2}", fullmatch=True)
+
+
+@given(NAME, st.sampled_from("-_."), st.integers(1, 8), st.sets(st.integers(0, 10**9), min_size=2, max_size=4))
+def test_shards_that_differ_in_their_number_alone_are_of_one_split(
+    name: str, separator: str, width: int, numbers: set[int]
+) -> None:
+    assert {_split(f"{name}{separator}{number:0{width}d}") for number in numbers} == {name}
+
+
+@pytest.mark.parametrize(
+    ("stem", "split"),
+    [
+        ("ffhq256-000001", "ffhq256"), ("val2014-00000", "val2014"), ("imagenet-256-0001", "imagenet-256"),
+        ("train00", "train"), ("train-000012", "train"), ("train--1", "train"), ("train", "train"), ("00012", "all"),
+        ("cc3m-train-0575", "cc3m-train"), ("-1", "-"),
+    ],
+)  # fmt: skip
+def test_the_name_of_a_shard_tells_its_split(stem: str, split: str) -> None:
+    assert _split(stem) == split
 
 
 def test_as_a_source_the_pictures_are_those_of_a_folder(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from trilemma.protocol import Protocol
 from trilemma.protocols import find_protocol
 from trilemma.registry import select
 from trilemma.report import write_report
+from trilemma.report.comparable import band_lines
 from trilemma.report.document import document
 from trilemma.report.markdown import markdown
 from trilemma.report.record import load
@@ -81,6 +82,7 @@ budget_seconds = 5.0
 numbers = "nothing published"
 bands.prompt_accuracy = { low = 0.5, high = 1.0 }
 bands.kid = { low = 1e6, high = 1e7 }
+bands.fd_dinov2 = { low = 1e6, high = 1e7 }
 """
 OWN_WORKSPACE = find_workspace(Path(__file__).resolve().parents[2])
 FAKES = Instrumentation(load="fake_data:load", identity="fake_data:identity", controls="fake_controls:load")
@@ -208,8 +210,17 @@ def said_of_scenes(run: Run) -> list[str]:
 def test_the_page_says_nothing_of_another_data_set(whole: Run) -> None:
     assert said_of_scenes(whole) == []
     texts = [without_code(write_report(whole.folder.path).read_text()), markdown(load(whole.folder.path))]
-    assert all("Comparable with nothing published" in text and "FD-DINOv2" in text for text in texts)
-    assert all("Accepted bands" in text and "inside" in text and "outside" in text for text in texts)
+    assert all("not comparable with nothing published: the reference is not" in text for text in texts)
+    assert all("Accepted bands" in text and "FD-DINOv2" in text for text in texts)
+
+
+def verdicts(run: Run) -> dict[str, str]:
+    return {line.metric: line.verdict for line in band_lines(load(run.folder.path))}
+
+
+def test_images_in_the_place_of_the_published_file_are_not_judged_by_its_bands(whole: Run) -> None:
+    unjudged = "not judged: the reference is not the published file"
+    assert verdicts(whole) == {"Prompt accuracy": "inside", "Kernel distance": unjudged, "FD-DINOv2": unjudged}
 
 
 def test_a_second_run_reads_the_cache(whole: Run, place: Path, nowhere: None) -> None:
@@ -267,6 +278,7 @@ def test_a_file_stands_for_the_images(
     assert rows["copy_rate"].status == "skipped" and "not at hand" in (rows["copy_rate"].reason or "")
     assert run.record.reference["reader_accuracy"] == whole.record.reference["reader_accuracy"]
     assert len(set(run.record.reference["digests"].values())) == 1
+    assert verdicts(run) == verdicts(whole)  # features that this suite has written are not the published file either
 
 
 def test_a_file_comes_before_the_images_and_the_copy_test_takes_these(
@@ -292,7 +304,10 @@ def test_statistics_alone_are_enough_for_the_distance(
     whole: Run, place: Path, features: Path, with_file: Callable[..., Protocol], tmp_path: Path, nowhere: None
 ) -> None:
     protocol = with_file(statistics_file(features, tmp_path / "published.npz"))
-    rows = rows_of(carry_out(place, tmp_path, protocol))
+    run = carry_out(place, tmp_path, protocol)
+    rows = rows_of(run)
+    assert verdicts(run) == {"Prompt accuracy": "inside", "Kernel distance": "not measured", "FD-DINOv2": "outside"}
+    assert "Comparable with nothing published" in markdown(load(run.folder.path))
     assert rows["fd_dinov2"].value == pytest.approx(rows_of(whole)["fd_dinov2"].value, rel=1e-3)
     assert rows["fd_dinov2"].n_reference is None
     for name in (*OF_IMAGES, "score_quality", "score_diversity"):

@@ -128,6 +128,17 @@ def test_the_bands_of_mlperf() -> None:
     assert bands == {"fid": (23.01085758, 23.95007626), "clip_score": (31.68631873, 31.81331801)}
 
 
+def test_recall_in_other_features_is_not_comparable() -> None:
+    """Improved precision and recall are in the features of VGG16 (arXiv 1904.06991); ours are in Inception's."""
+    protocol = protocols.find_protocol("cifar10", WORKSPACE)
+    assert protocol.comparable is not None and protocol.extractors is not None
+    assert protocol.extractors.features == "fid"
+    assert "FID and IS" in protocol.comparable.numbers and "recall" not in protocol.comparable.numbers
+    assert "recall and precision here are in Inception's features, those of papers in VGG16's" in (
+        protocol.comparable.provided
+    )
+
+
 def test_published_numbers_that_there_are_none_of_are_refused(tmp_path: Path) -> None:
     text = (SCENES.parent / "cifar10.toml").read_text()
     for old, new, message in (

@@ -44,6 +44,7 @@ def test_what_the_wheel_carries_is_the_last_resort_and_is_not_written_to(
     found = find_workspace(start=tmp_path)
     assert found.root == package / "_content"
     assert found.results == tmp_path / "results"
+    assert module.is_carried(found.benchmarks / "p.npz") and not module.is_carried(found.results)
 
 
 def test_without_any_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

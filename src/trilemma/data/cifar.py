@@ -23,7 +23,7 @@ RECORD = 1 + 3 * SIDE**2
 FOLDERS = ("cifar10", "cifar-10-batches-bin")
 FILES = {"train": tuple(f"data_batch_{number}.bin" for number in range(1, 6)), "test": ("test_batch.bin",)}
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
-MAX_RECORDS = 10_000  # in a file
+RECORDS = 10_000  # in a file
 
 
 class Cifar10:
@@ -83,8 +83,8 @@ def _read(path: Path) -> NDArray[np.uint8]:
     where = str(path)
     with reading("file", where):
         size = path.stat().st_size
-        if size % RECORD or not 0 < size <= MAX_RECORDS * RECORD:
-            raise ValueError(f"{size:,} bytes are no whole number of records of {RECORD:,}")
+        if size != RECORDS * RECORD:
+            raise ValueError(f"{size:,} bytes are not {RECORDS:,} records of {RECORD:,}")
         records = np.frombuffer(path.read_bytes(), np.uint8).reshape(-1, RECORD)
     if records[:, 0].max() >= len(Cifar10.classes):
         raise UserError(f"there are {len(Cifar10.classes)} classes, and a label {records[:, 0].max()}.", where=where)

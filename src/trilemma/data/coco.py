@@ -66,6 +66,14 @@ class Coco:
         """Returns -1 for each picture: there are no classes."""
         return np.full(len(self._chosen(split, indices, self._of(split).names)), -1, dtype=np.int64)
 
+    def check_pictures(self, split: str) -> None:
+        """Raises UserError where a split's pictures are missing; that its first one is there tells that they are."""
+        names, folder = self._of(split).names, _folder(split) / split
+        if names and not (folder / names[0]).is_file():
+            raise UserError(
+                f"the pictures of {NAME}, {split}, are missing.", hint=f"Looked in {folder}. Get them: {URL}."
+            )
+
     def _chosen(self, split: str, indices: Indices, of: tuple[str, ...]) -> list[str]:
         return [of[row] for row in rows_inside(indices, len(of), NAME, split)]
 
@@ -114,6 +122,8 @@ def _name(name: Any) -> str:
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
+    if not path.is_file():
+        raise UserError("this picture is missing.", where=str(path), hint=f"Get it: {URL}.")
     with reading("file", str(path)):
         limits.check_file_bytes(path.stat().st_size, str(path))
         data = path.read_bytes()

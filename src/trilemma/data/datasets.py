@@ -82,6 +82,14 @@ class Fetched(Protocol):
         """Downloads a split that is not at hand."""
 
 
+@runtime_checkable
+class PicturesApart(Protocol):
+    """A data set whose prompts can be at hand without its pictures."""
+
+    def check_pictures(self, split: str) -> None:
+        """Raises UserError, with the way to get them, where the pictures of a split are missing."""
+
+
 # Targets, not functions: a list of names must read no data.
 OPENERS: Mapping[str, str] = MappingProxyType(
     {
@@ -123,6 +131,13 @@ def open_data_set(name: str, *, download: bool = False) -> DataSet:
         known = [*OPENERS, *(one.name for one in plugins("data"))]
         raise UserError(f'there is no data set "{name}".', hint=suggest(name, known))
     return cast(Callable[[bool], DataSet], imported(OPENERS[name]))(download)
+
+
+def count_pictures(data: DataSet, split: str) -> int:
+    """Returns how many pictures a split has; raises UserError where they are missing, even if its prompts are not."""
+    if isinstance(data, PicturesApart):
+        data.check_pictures(split)
+    return data.count(split)
 
 
 def plugin_of(name: str) -> Plugin | None:

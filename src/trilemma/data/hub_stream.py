@@ -106,7 +106,7 @@ def _checked(rows: Iterable[Row], images: list[str], found: Located) -> Iterator
         for name in images:
             image: Mapping[str, Any] | None = row[name]
             if image is not None and image[BYTES] is None:
-                hint = "The hub has most data sets as Parquet files too: @refs/convert/parquet."
+                hint = "The hub has most as Parquet files too: name the commit of the branch refs/convert/parquet."
                 raise UserError(f"row {number} has a path and no picture.", where=found.name, hint=hint)
         yield row
 

@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from trilemma.data.damage import reading
+from trilemma.data.encoded import LOOKED_AT_ONCE
 from trilemma.data.folder import open_folder
 from trilemma.data.mixed import NO_CLASS, MixedData, MixedSplit
 from trilemma.data.names import is_hidden
+from trilemma.data.ordered import in_order
 from trilemma.errors import UserError, suggest
-from trilemma.identity import digest
+from trilemma.identity import digest, file_digest
 
 ALL = "all"
 HALVES = ("first-half", "second-half")
@@ -32,9 +34,17 @@ class ImageFolder(MixedData):
 
     @cached_property
     def version(self) -> int:
-        """A number that changes with the names and sizes of the files."""
-        sizes = [(key, (self._found_root / key).stat().st_size) for key in open_folder(self._found_root).keys()]
-        return int(digest(sizes)[:12], 16)
+        """A number that changes with the pictures' bytes and names, not with the folder's place or any times."""
+        # As `score` and `stats`, every start reads all of it: a digest that is kept by sizes and times would pass what
+        # was copied in with its times for what lay there before. Names count too, for they tell split, class and order.
+        keys = open_folder(self._found_root).keys()
+        sums = in_order(self._sum, keys, at_once=LOOKED_AT_ONCE)
+        return int(digest(list(zip(keys, sums, strict=True)))[:12], 16)
+
+    def _sum(self, key: str) -> str:
+        path = self.root / key
+        with reading("file", str(path)):
+            return file_digest(path)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import ast
 import functools
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 
 from trilemma.data.home import data_folders
 from trilemma.data.image_folder import ImageFolder
-from trilemma.errors import UserError
+from trilemma.data.mixed import MixedSplit
+from trilemma.errors import UserError, suggest
 
 NAME = "imagenet"
 CLASSES = 1000
+# Russakovsky et al., arXiv 1409.0575, table 2
+PICTURES: Mapping[str, int] = MappingProxyType({"train": 1_281_167, "val": 50_000})
 _LIST = "_IMAGENET_CATEGORIES"
 
 
 class ImageNet(ImageFolder):
     """The splits "train" and "val", each with a folder for each of 1,000 classes."""
 
-    version = 1  # the pictures are published ones
+    version = 2  # the published pictures, all of them: up to version 1 they were not counted
 
     def __init__(self) -> None:
         places = [folder / NAME for folder in data_folders()]
@@ -42,6 +47,19 @@ class ImageNet(ImageFolder):
                 f"there are folders of {len(found)} classes here, not of {CLASSES:,}.", where=str(self.root)
             )
         return found
+
+    def _opened(self, split: str, folders: list[str]) -> MixedSplit:
+        """Measurements of a split are kept under its name alone, so it must be the published one, and whole."""
+        if split not in PICTURES:
+            raise UserError(f'"{NAME}" has no split "{split}".', hint=suggest(split, PICTURES))
+        opened = super()._opened(split, folders)
+        if len(opened.files) != PICTURES[split]:
+            raise UserError(
+                f"there are {len(opened.files):,} pictures of the split here, not {PICTURES[split]:,}.",
+                where=str(self.root / split),
+                hint='Unpack all of them. A part of ImageNet is a folder of your own, such as data = "../pictures".',
+            )
+        return opened
 
 
 @functools.cache

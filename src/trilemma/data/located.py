@@ -1,6 +1,6 @@
 """Data sets that a name says all of, such as ``hf:OWNER/NAME@REVISION?split=test&label=fine_label``.
 
-    hf:OWNER/NAME@REVISION   a data set of the Hugging Face hub, pinned to a commit or a tag
+    hf:OWNER/NAME@REVISION   a data set of the Hugging Face hub, pinned to a commit or a tag, never a branch
     hf:FOLDER                a folder of Parquet files in the layout of the hub; the path starts with "/", "." or "~"
     wds:FOLDER               a folder of WebDataset's shards, or some of them: ``wds:FOLDER/train-{000000..000012}.tar``
 
@@ -25,6 +25,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 _REPOSITORY = re.compile(r"\w[\w-]*/\w[\w.-]*")
 _REVISION = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
+_MOVING = re.compile(r"main|master|head|refs/.*", re.IGNORECASE)  # of other branches no name tells that they are some
 _WORD = re.compile(r"\w[\w.+-]*")
 
 
@@ -62,7 +63,8 @@ def located(name: str) -> Located:
     """Returns a name's parts.
 
     Raises:
-        UserError: it has not the form above, names a repository without a revision, or has an unknown option.
+        UserError: it has not the form above, names a repository without a revision or at a branch, or has an unknown
+            option.
     """
     scheme, _, rest = name.partition(":")
     place, _, query = rest.partition("?")
@@ -123,6 +125,12 @@ def _check_repository(place: str, revision: str, name: str) -> None:
         )
     if not _REVISION.fullmatch(revision):
         raise UserError(f'"{revision}" is no revision.', where=name, hint="Give a commit or a tag.")
+    if _MOVING.fullmatch(revision):
+        raise UserError(
+            f'"{revision}" may be other data tomorrow.',
+            where=name,
+            hint="Give the commit that it is today (the hub shows it under Files, History), or a tag.",
+        )
 
 
 def split_of(found: Located, known: Collection[str], wanted: str | None = None) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trilemma.data.datasets import Indices
-from trilemma.data.mnist_files import SIDE, Part, Published, fetch, find, read_part
+from trilemma.data.mnist_files import SIDE, Part, Published, fetch, is_whole, read_part
 from trilemma.data.rows import rows_inside
 from trilemma.errors import UserError, suggest
 
@@ -118,6 +118,6 @@ def open_mnist(download: bool = False) -> MnistData:
 
 
 def _open(published: Published, download: bool) -> MnistData:
-    if download and find(published) is None:
+    if download and not is_whole(published):
         fetch(published)
     return MnistData(published)

@@ -16,6 +16,8 @@ from trilemma.errors import UserError
 
 SIDE = 28
 _IMAGES, _LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
+_FILES = tuple(f"{stem}-{kind}" for stem in ("train", "t10k") for kind in (_IMAGES, _LABELS))
+_RAW = "raw"  # what torchvision calls its folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +69,20 @@ def read_part(published: Published, stem: str) -> Part:
 
 
 def find(published: Published) -> Path | None:
-    """Returns the first folder that has files of the data set, unread and unchecked, or None."""
-    return next((folder for folder in _places(published) if any(folder.glob(f"*-{_LABELS}*"))), None)
+    """Returns the first folder that has files of the data set, unread and unchecked, or None; one with all, if any."""
+    found = [folder for folder in _places(published) if any(_path(folder, name) for name in _FILES)]
+    return next((folder for folder in found if all(_path(folder, name) for name in _FILES)), next(iter(found), None))
+
+
+def is_whole(published: Published) -> bool:
+    """Whether all four files are in one folder, so that there is nothing to fetch.
+
+    torchvision unpacks a file as soon as it has all of it: one that is still packed in its folder may be cut off.
+    """
+    return any(
+        all((path := _path(folder, name)) and not (folder.name == _RAW and path.suffix) for name in _FILES)
+        for folder in _places(published)
+    )
 
 
 def fetch(published: Published) -> None:
@@ -84,7 +98,7 @@ def fetch(published: Published) -> None:
 
 def _places(published: Published) -> list[Path]:
     """A folder of the data set's name, or as torchvision lays it out."""
-    inside = (Path(published.name), Path(published.in_torchvision, "raw"))
+    inside = (Path(published.name), Path(published.in_torchvision, _RAW))
     return [folder / name for folder in data_folders() for name in inside]
 
 
@@ -100,7 +114,12 @@ def _folder(published: Published) -> Path:
 
 
 def _file(folder: Path, name: str) -> Path:
-    for path in (folder / name, folder / f"{name}.gz"):
-        if path.is_file():
-            return path
-    raise UserError("this file is missing.", where=str(folder / name), hint="It may also be packed, as .gz.")
+    path = _path(folder, name)
+    if path is None:
+        hint = "It may also be packed, as .gz; or let what is missing be downloaded (--download)."
+        raise UserError("this file is missing.", where=str(folder / name), hint=hint)
+    return path
+
+
+def _path(folder: Path, name: str) -> Path | None:
+    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)

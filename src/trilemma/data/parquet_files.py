@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 from trilemma.data.damage import reading
 from trilemma.data.names import is_hidden
@@ -20,7 +21,12 @@ from trilemma.errors import UserError, suggest
 ENDING = ".parquet"
 _NUMBERED = re.compile(r"(?P<split>.+?)-(?P<number>\d+)-of-(?P<total>\d+)(-[0-9a-f]+)?")
 _UNNAMED = ("", "data")  # where there is but one configuration, it has no name
-Numbered = list[tuple[int, int | None, Path]]  # number, of how many, file
+
+
+class _File(NamedTuple):
+    number: int
+    total: int | None  # of how many it is one, where its name tells
+    path: Path
 
 
 def splits_of(folder: Path, config: str | None, name: str) -> dict[str, list[Path]]:
@@ -34,27 +40,52 @@ def splits_of(folder: Path, config: str | None, name: str) -> dict[str, list[Pat
     Raises:
         UserError: there are no Parquet files, several configurations of which none is named, or a split lacks a file.
     """
-    found: dict[str, dict[str, Numbered]] = defaultdict(lambda: defaultdict(list))
+    found = _configurations(folder)
+    if not found:
+        raise UserError("there are no Parquet files here.", where=str(folder))
+    chosen = found[_config(list(found), config, name)]
+    return {split: _whole(files) for split, files in chosen.items()}
+
+
+def whole_splits_of(folder: Path, config: str | None, name: str) -> dict[str, list[Path]]:
+    """Returns the files of those splits that are certainly whole, of a folder that may hold any part of a repository.
+
+    What was fetched file by file may lack any of them: there, a number without a total says nothing. The arguments are
+    those of :func:`splits_of`.
+
+    Raises:
+        UserError: there are several configurations, and none is named.
+    """
+    found = _configurations(folder)
+    if not found or (config is not None and config not in found):
+        return {}
+    chosen = found[_config(list(found), config, name)]
+    return {split: _whole(files) for split, files in chosen.items() if _is_whole(files, files[-1].total)}
+
+
+def _configurations(folder: Path) -> dict[str, dict[str, list[_File]]]:
+    """Returns configuration → split → its files in order."""
+    found: dict[str, dict[str, list[_File]]] = defaultdict(lambda: defaultdict(list))
     with reading("folder", str(folder)):
         files = sorted(path.relative_to(folder) for path in folder.rglob(f"*{ENDING}"))
     for file in files:
         if not any(map(is_hidden, file.parts)):
-            of, split, number, total = _place(file)
-            found[of][split].append((number, total, folder / file))
-    if not found:
-        raise UserError("there are no Parquet files here.", where=str(folder))
-    chosen = found[_config(list(found), config, name)]
-    return {split: _whole(numbered) for split, numbered in chosen.items()}
+            config, split, number, total = _place(file)
+            found[config][split].append(_File(number, total, folder / file))
+    for splits in found.values():
+        for numbered in splits.values():
+            numbered.sort(key=lambda one: one.number)
+    return found
 
 
 def _place(file: Path) -> tuple[str, str, int, int | None]:
-    """Returns configuration, split, number and how many files there are."""
+    """Returns configuration, split, number and how many files there are, where the name tells."""
     folder, stem = file.parent, file.stem
     if numbered := _NUMBERED.fullmatch(stem):
         return _config_of(folder), numbered["split"], int(numbered["number"]), int(numbered["total"])
     if stem.isdigit() and folder.name:
         return _config_of(folder.parent), folder.name, int(stem), None
-    return _config_of(folder), stem, 0, None
+    return _config_of(folder), stem, 0, 1
 
 
 def _config_of(folder: Path) -> str:
@@ -73,11 +104,14 @@ def _config(known: list[str], wanted: str | None, name: str) -> str:
     raise UserError(f'there is no configuration "{wanted}".', where=name, hint=suggest(wanted, named))
 
 
-def _whole(numbered: Numbered) -> list[Path]:
-    """Returns the files of a split in order; with one of them missing, the others would pass for all."""
-    ordered = sorted(numbered)
-    _, told, last = ordered[-1]
-    total = told if told is not None else ordered[-1][0] + 1
-    if [number for number, _, _ in ordered] != list(range(total)):
-        raise UserError(f"there are {len(ordered)} files of this split, not {total}.", where=str(last))
-    return [path for _, _, path in ordered]
+def _whole(files: list[_File]) -> list[Path]:
+    """Returns the files of a split; with one of them missing, the others would pass for all."""
+    last = files[-1]
+    total = last.total if last.total is not None else last.number + 1
+    if not _is_whole(files, total):
+        raise UserError(f"there are {len(files)} files of this split, not {total}.", where=str(last.path))
+    return [file.path for file in files]
+
+
+def _is_whole(files: list[_File], total: int | None) -> bool:
+    return total is not None and [file.number for file in files] == list(range(total))

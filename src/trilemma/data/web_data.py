@@ -23,7 +23,8 @@ ENDING = ".tar"
 ALL = "all"
 MAX_SHARDS = 100_000
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
-_NUMBERED = re.compile(r"(?P<split>.*?[^-_.\d])[-_.]?\d+")
+# A number behind a separator is the shard's, whatever the split's own name ends in: "val2014-00000" is of "val2014".
+_NUMBERED = re.compile(r"(?P<split>.+?)[-_.]+\d+|(?P<bare>.*\D)\d+")
 
 
 class WebData(MixedData):
@@ -90,7 +91,9 @@ class WebData(MixedData):
 def _split(stem: str) -> str:
     """``train`` of ``train-000012``; shards that have numbers alone are one split."""
     numbered = _NUMBERED.fullmatch(stem)
-    return numbered["split"] if numbered else ALL if stem.isdecimal() else stem
+    if numbered:
+        return numbered["split"] or numbered["bare"]
+    return ALL if stem.isdecimal() else stem
 
 
 def _in_folder(folder: Path) -> list[Path]:

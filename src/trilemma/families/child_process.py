@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ class ChildWords(Exception):
 
 
 class Child:
-    """One process that serves a generator.
+    """One process that serves a generator. What it forks (the workers of a pool, say) is of its group and ends with it.
 
     Args:
         python: the interpreter's path. folder: where it works. environment: its variables.
@@ -47,13 +48,16 @@ class Child:
         self._python = python
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
-            [python, str(SCRIPT)], stdin=pipe, stdout=pipe, stderr=pipe, cwd=folder, env=dict(environment)
-        )
+            [python, str(SCRIPT)], stdin=pipe, stdout=pipe, stderr=pipe, cwd=folder, env=dict(environment),
+            start_new_session=True,  # a group of its own, to be ended whole; Ctrl-C reaches us alone
+        )  # fmt: skip
         self._printed: deque[str] = deque(maxlen=LAST_LINES)
         assert self._process.stderr is not None
         self._echo = threading.Thread(target=_echo, args=(self._process.stderr, self._printed), daemon=True)
         self._echo.start()
-        finalize(self, _end, self._process, self._echo)
+        watch = threading.Thread(target=_end_group, args=(self._process,), daemon=True)
+        watch.start()
+        finalize(self, _end, self._process, (watch, self._echo))
 
     def ask(self, request: Message) -> tuple[Message, bytearray]:
         """Returns the answer to a request, and its data.
@@ -68,6 +72,9 @@ class Child:
             answer, data = self._exchange(request)
         except (EOFError, BrokenPipeError):
             raise self._gone(late.is_set()) from ChildWords("".join(self._printed))
+        except BaseException:  # Ctrl-C: the answer that still comes must not be taken for the next one
+            self._process.kill()
+            raise
         finally:
             timer.cancel()
         if (error := answer.get("error")) is not None:
@@ -132,7 +139,18 @@ def _kill(process: subprocess.Popen[bytes], late: threading.Event) -> None:
     process.kill()
 
 
-def _end(process: subprocess.Popen[bytes], echo: threading.Thread) -> None:
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """Waits for the process, then ends what it has forked: that holds its pipes, which would never come to an end.
+
+    As long as anything is left of a group, its number is given to no other.
+    """
+    process.wait()
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError, PermissionError):  # nothing is left; macOS says it in the other way
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end(process: subprocess.Popen[bytes], threads: tuple[threading.Thread, ...]) -> None:
     """The end of its requests is what a child waits for."""
     assert process.stdin is not None
     with suppress(BrokenPipeError):  # of what could not be written to one that died
@@ -142,4 +160,5 @@ def _end(process: subprocess.Popen[bytes], echo: threading.Thread) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    echo.join(GRACE_SECONDS)
+    for thread in threads:
+        thread.join(GRACE_SECONDS)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from trilemma.families.class_labels import class_names, class_of, class_of_seed, labels_of
+from trilemma.families.class_labels import Names, class_names, class_of, class_of_seed, labels_of
 
 if TYPE_CHECKING:
     from trilemma.card import Card
@@ -20,15 +20,15 @@ class ClassPrompts:
     Args:
         card: its options may name the classes.
         classes: how many there are. The null class, where a model has one, has the number after the last.
-        known: lower-case name → class as the checkpoint itself tells them.
+        known: the names as the checkpoint itself tells them; those of the card come before them.
 
     Attributes:
         capabilities: "class-conditional" of a trained model, which takes its classes and no other prompt.
     """
 
-    def __init__(self, card: Card, classes: int, known: Mapping[str, int] | None = None) -> None:
+    def __init__(self, card: Card, classes: int, known: Names | None = None) -> None:
         self.classes = self.null = classes
-        self.names = None if card.random_weights else dict(known or {}) | class_names(card, classes)
+        self.names = None if card.random_weights else (known or Names()) | class_names(card, classes)
         self.capabilities = frozenset({"class-conditional"} if self.names is not None else ())
 
     def labels(self, prompts: Sequence[str], seeds: Sequence[int]) -> Tensor:

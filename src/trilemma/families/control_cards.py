@@ -91,10 +91,12 @@ def missing(card: Card) -> UserError | None:
     shown = shown_of(card)
     if shown is None:
         return None
-    from trilemma.data.of_protocol import data_at  # it brings in numpy
+    from trilemma.data.datasets import count_pictures  # it brings in numpy
+    from trilemma.data.of_protocol import data_at
 
+    split = shown.training_split if shown.kind == MEMORIZER else shown.split
     try:
-        data_at(shown.data, card.path).count(shown.training_split if shown.kind == MEMORIZER else shown.split)
+        count_pictures(data_at(shown.data, card.path), split)
     except UserError as error:
         return UserError(error.what, where=card.name, hint=error.hint)
     return None

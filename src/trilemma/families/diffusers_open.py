@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from trilemma.errors import UserError
-from trilemma.families.class_labels import numbered
+from trilemma.families.class_labels import Names, named_in_texts
 from trilemma.families.diffusers_files import INDEX, lora_file, missing, option, pipeline_folder
 from trilemma.families.hub import first_line, refused
 from trilemma.families.lora import merge_lora
@@ -47,12 +47,11 @@ def open_pipeline(card: Card) -> Any:
     return pipeline
 
 
-def class_names_of_index(card: Card, classes: int) -> dict[str, int]:
-    """Returns lower-case name → class as the index of a card's pipeline tells them; one may have several names."""
+def class_names_of_index(card: Card, classes: int) -> Names:
+    """Returns the names of classes as the index of a card's pipeline tells them; one may have several."""
     folder = pipeline_folder(card)
     told = _index(folder).get("id2label", {}) if folder is not None else {}
-    names = (str(told.get(str(number), "")) for number in range(classes))
-    return numbered([name, *name.split(",")] for name in names)
+    return named_in_texts([str(told.get(str(number), "")) for number in range(classes)])
 
 
 def fetch(card: Card) -> Path:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from trilemma.card import Card
 
 TIMEOUT_SECONDS = 3600.0
+HOW_ASKED = frozenset({"unconditional", "class-conditional"})  # the others name methods, which there are none of here
 ELSEWHERE = "the model runs in a Python of its own, "
 
 
@@ -46,6 +47,7 @@ class OwnInterpreter:
         self.info = GeneratorInfo(
             name=card.name, family="module", resolution=self._side, parameters=told["parameters"],
             knobs=tuple(_knob(knob, card) for knob in told["knobs"]), runtime=told["runtime"], unknown=_unknown(told),
+            capabilities=HOW_ASKED.intersection(told["capabilities"]),
         )  # fmt: skip
 
     def generate(self, prompts: Sequence[str], seeds: Sequence[int], **knobs: float) -> Tensor:

@@ -3,7 +3,7 @@
 A card names them in its options, one for each role of its family (:data:`ROLES`), and says where they come from:
 ``hub = "owner/name"`` with a ``revision``, or ``from``, in words. They lie beside the card, or under a folder's name
 (``folder``; else the repository's or the model's own) in ``$TRILEMMA_WEIGHTS``, in the suite's cache, or where the
-hub's own client keeps them. A file that ``convert`` wrote stands in for its source: the name with ``.safetensors``.
+hub's own client keeps them. A file that ``convert`` wrote stands in for its checkpoint: the name with ``.safetensors``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "TRILEMMA_WEIGHTS"
 CONVERTED = ".safetensors"
+CONFIGURATIONS = (".yaml", ".yml", ".json")  # hold no tensors: nothing stands in for them
 DIGESTS = "sha256"  # options.sha256: file → sha256, as far as it is known
 ROLES = {
     "var": ("transformer", "tokenizer"),
@@ -73,7 +74,8 @@ def locate(card: Card, role: str) -> Path:
 def find(card: Card, name: str) -> Path | None:
     """Returns the first place that has a file, or what ``convert`` made of it; unread and unchecked."""
     for place in places(card, name):
-        for path in (place.with_suffix(CONVERTED), place):
+        converted = [] if place.suffix in CONFIGURATIONS else [place.with_suffix(CONVERTED)]
+        for path in (*converted, place):
             if path.is_file():
                 return path
     return None

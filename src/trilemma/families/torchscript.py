@@ -19,7 +19,7 @@ from torch import Tensor
 from trilemma.data.imagenet import imagenet_classes
 from trilemma.errors import UserError
 from trilemma.families.class_prompts import ClassPrompts
-from trilemma.families.pixels import quantized
+from trilemma.families.pixels import to_pixels
 from trilemma.families.weights import count_parameters
 from trilemma.generator import GeneratorInfo, Knob, SampleStreams, check_batch, resolve_knobs
 from trilemma.stages import SAMPLE, stage
@@ -63,7 +63,7 @@ class TorchScript:
         with stage(SAMPLE):
             images = self.network(*given)
         self.evaluations += len(prompts)
-        return quantized((images.float() - self.low) / (self.high - self.low))
+        return to_pixels((images.float() - self.low) / (self.high - self.low))
 
 
 def load(card: Card, device: str) -> TorchScript:

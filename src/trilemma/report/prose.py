@@ -131,10 +131,10 @@ def _sets(run: Run) -> str:
 
 def _reference(run: Run) -> str:
     """Of a file in the place of real images it may not be known how many they were."""
+    if comparable.uses_published_statistics(run):
+        return "Quality is measured against published statistics of real images."
     reference = _protocol(run).get("reference") or {}
     measured = [row for row in run.rows if row.metric in DISTANCES and row.value is not None]
-    if measured and measured[0].n_reference is None and reference.get("features"):
-        return "Quality is measured against published statistics of real images."
     images = measured[0].n_reference if measured and measured[0].n_reference else reference.get("images")
     return f"Quality is measured against {count(images)} real images." if images else ""
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from trilemma.data.array_file import open_npz
 from trilemma.data.classes import rows_of_class
-from trilemma.data.datasets import DataSet
+from trilemma.data.datasets import DataSet, count_pictures
 from trilemma.data.of_protocol import data_of
 from trilemma.errors import UserError
 from trilemma.families.control_cards import SHRINKING
@@ -72,7 +72,7 @@ def absence(entry: ReferenceSet, protocol: Protocol, *, advice: bool = False) ->
     """Returns why the images of a set are not there, with what to do about it if wanted; None where they are."""
     assert entry.split is not None
     try:
-        found = data_of(protocol).count(entry.split)
+        found = count_pictures(data_of(protocol), entry.split)
     except UserError as error:
         told = str(error) if advice else error.what
         return f'the images of "{protocol.data}", split "{entry.split}", are not at hand: {told.rstrip(".")}'
@@ -119,7 +119,7 @@ def _batches(entry: ReferenceSet, protocol: Protocol, file: ReferenceFile | None
 
 
 def _first_rows(split: str, images: int, data: DataSet) -> NDArray[np.int64]:
-    there = data.count(split)
+    there = count_pictures(data, split)
     if there < images:
         raise UserError(f'the split "{split}" of {data.name} has {there:,} images; {images:,} are needed.')
     return np.arange(images)

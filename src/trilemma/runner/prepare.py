@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trilemma.data.of_protocol import places
 from trilemma.errors import UserError
 from trilemma.features import identity, named
 from trilemma.protocol import Protocol
@@ -20,12 +21,15 @@ from trilemma.runner.reference_file import ENDING, HELDOUT, POOL, arrays_of
 from trilemma.runner.reference_sets import ReferenceSet, SetName, reference_sets
 from trilemma.store.arrays import read_arrays
 from trilemma.store.atomic import write_arrays
+from trilemma.workspace import is_carried
 
 if TYPE_CHECKING:
     from trilemma.runner.generate import Instruments
 
 Progress = Callable[[str, int, int], None]
 TRAINING = "training"
+OUT = "Give one: --out FILE.npz."
+ELSEWHERE = "Write it elsewhere: --out FILE.npz."
 
 
 def prepare(protocol: Protocol, path: Path | None, *, device: str, cache: Path, progress: Progress) -> dict[str, Any]:
@@ -38,7 +42,8 @@ def prepare(protocol: Protocol, path: Path | None, *, device: str, cache: Path, 
 
     Raises:
         UserError: the protocol compares with no real images, or with Scenes, which need no file; it names no file and
-            no path is given; images or weights are not at hand.
+            no path is given; a file would stand in the place of a published one, or in the installed suite; images or
+            weights are not at hand.
     """
     path = _path(protocol, path)
     named.check(protocol)
@@ -60,12 +65,24 @@ def _path(protocol: Protocol, path: Path | None) -> Path:
         raise UserError(f'the protocol "{protocol.name}" {what}: there is nothing to prepare.')
     if path is None:
         if protocol.reference.features is None or protocol.home is None:
-            hint = "Give one: --out FILE.npz."
-            raise UserError(f'the protocol "{protocol.name}" names no file of features.', hint=hint)
+            raise UserError(f'the protocol "{protocol.name}" names no file of features.', hint=OUT)
         path = protocol.home / protocol.reference.features
     if path.suffix != ENDING:
         raise UserError(f"reference features are written to a file in {ENDING}.", where=str(path))
-    return path.expanduser()
+    _check_free(protocol, path := path.expanduser())
+    return path
+
+
+def _check_free(protocol: Protocol, path: Path) -> None:
+    """Beside a protocol, a file of ours would be found before the published one, for good."""
+    reference = protocol.reference
+    assert reference is not None
+    taken = places(protocol, reference.features) if reference.features is not None and reference.source else []
+    if path.resolve() in [place.resolve() for place in taken]:
+        what = f'this is the place of the published file "{reference.features}", from {reference.source}.'
+        raise UserError(what, where=str(path), hint=ELSEWHERE)
+    if is_carried(path):
+        raise UserError("this lies in the installed suite, which nobody writes to.", where=str(path), hint=ELSEWHERE)
 
 
 def _rows_in_pool(sets: Mapping[SetName, ReferenceSet], protocol: Protocol) -> dict[str, NDArray[np.int64]]:

@@ -19,6 +19,7 @@ from trilemma.errors import UserError
 from trilemma.families.child_process import ChildFailed
 from trilemma.families.own_interpreter import OwnInterpreter
 from trilemma.generator import Generator
+from trilemma.runner.timing import any_prompts
 
 # Images without NumPy, as a Python that has nothing can make them: anything with a shape and bytes will do.
 PLAIN = """
@@ -155,6 +156,17 @@ def test_numbers_of_any_library_are_numbers(made: Callable[..., Card]) -> None:
         loaded(made(PLAIN.replace("class Model:\n", "class Model:\n    info = dict(parameters=object())\n")))
 
 
+@pytest.mark.parametrize("written", ['["{}", "trace"]', '("{}", "bf16")', '{{"{}"}}', 'frozenset(["noising", "{}"])'])
+@pytest.mark.parametrize(("name", "asked"), [("class-conditional", "class 0"), ("unconditional", "a caption")])
+def test_it_says_how_it_is_asked_and_nothing_that_it_cannot_do_from_here(
+    made: Callable[..., Card], written: str, name: str, asked: str
+) -> None:
+    info = f"class Model:\n    info = dict(capabilities={written.format(name)})\n"
+    generator = loaded(made(PLAIN.replace("class Model:\n", info)))
+    assert generator.info.capabilities == {name}
+    assert any_prompts(generator, ["a caption"]) == [asked]
+
+
 def test_images_need_no_numpy_and_what_is_not_said_is_unknown(made: Callable[..., Card]) -> None:
     generator = loaded(made(PLAIN))
     images = generator.generate(["", "abc"], [1, 2])
@@ -163,7 +175,7 @@ def test_images_need_no_numpy_and_what_is_not_said_is_unknown(made: Callable[...
     assert torch.equal(generator.generate([""], [1]) + 1, images[:1])
     assert generator.info.parameters is None and generator.evaluations == 0
     assert generator.info.unknown.keys() == {"memory", "operations", "parameters", "evaluations"}
-    assert generator.info.runtime.keys() == {"python"}
+    assert generator.info.runtime.keys() == {"python"} and generator.info.capabilities == frozenset()
 
 
 def test_the_suites_own_python_and_torch_will_do_too(made: Callable[..., Card]) -> None:

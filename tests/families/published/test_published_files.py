@@ -145,6 +145,22 @@ def test_a_checkpoint_of_more_than_tensors_is_refused_until_it_is_converted(
     assert at_hand.missing(load_card(folder)) is None
 
 
+def test_what_was_converted_stands_for_the_checkpoint_alone(
+    published: Published, copied: Callable[[str], Path]
+) -> None:
+    """Also where the configuration is called as the checkpoint is, but for its ending."""
+    folder = changed(copied("taming"), '"configs/project.yaml"', '"model.yaml"')
+    changed(folder, '"checkpoints/last.ckpt"', '"model.ckpt"')
+    (folder / "configs" / "project.yaml").rename(folder / "model.yaml")
+    (folder / "checkpoints" / "last.ckpt").rename(folder / "model.ckpt")
+    assert main(["convert", str(folder / "model.ckpt"), str(folder / "model.safetensors")]) == 0
+    assert torch.equal(images(load_card(folder)), images(published("taming")))
+    pinned = registry.find_card("taming", find_workspace(folder.parents[1])).options["sha256"]
+    assert set(pinned) == {"model.yaml", "model.safetensors"}
+    (folder / "model.yaml").unlink()
+    assert "model.yaml is missing" in str(at_hand.missing(load_card(folder)))
+
+
 def test_a_program_in_the_place_of_weights_is_not_run(copied: Callable[[str], Path], tmp_path: Path) -> None:
     canary = tmp_path / "executed"
 

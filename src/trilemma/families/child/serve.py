@@ -8,7 +8,8 @@ prints meets an empty input, and standard error. Nothing is ever pickled.
     {"do": "generate", "prompts": [...], "seeds": [...], "knobs": {...}}
         -> {"shape": [B, 3, H, W], ...} and as many bytes
 
-An answer with "error" in it says what was raised. When requests end, so does this process, whatever it is doing.
+An answer with "error" in it says what was raised. When requests end, so does this process, whatever it is doing, with
+all that it has forked.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import operator
 import os
 import platform
 import queue
+import signal
 import struct
 import sys
 import threading
@@ -85,6 +87,7 @@ def describe(generator: Any) -> Message:
         "resolution": field(info, "resolution"),
         "parameters": field(info, "parameters"),
         "knobs": [{name: field(knob, name) for name in names} for knob in knobs],
+        "capabilities": sorted(field(info, "capabilities") or ()),
         "counts": counted(generator) is not None,
         "generates": callable(getattr(generator, "generate", None)),
     }
@@ -182,7 +185,14 @@ def listen(requests: BinaryIO, waiting: queue.Queue[Message]) -> None:
         while True:
             waiting.put(read(requests))
     except EOFError:
-        os._exit(0)
+        leave()
+
+
+def leave() -> None:
+    """Ends this process at once, and the group that it was made the leader of."""
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(0)
 
 
 def main() -> None:
