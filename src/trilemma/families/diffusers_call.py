@@ -70,6 +70,11 @@ def denoiser_of(pipeline: Any) -> nn.Module:
     return networks[0]
 
 
+def is_stable_diffusion(pipeline: Any) -> bool:
+    """Returns whether a pipeline is of the class whose single text encoder and steps are known here."""
+    return type(pipeline).__name__ == "StableDiffusionPipeline"
+
+
 def pipeline_call(pipeline: Any) -> PipelineCall:
     """Returns how a pipeline is called.
 

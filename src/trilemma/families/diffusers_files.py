@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 INDEX = "model_index.json"  # what diffusers writes at the top of a pipeline's folder
 DIGEST = "lora_sha256"
-OPTIONS = ("hub", "revision", "variant", "scheduler", "lora", "lora_scale", "lora_from", DIGEST, "classes")
+LENGTH, NEGATIVE = "max_sequence_length", "negative_prompt"
+OPTIONS = (
+    "hub", "revision", "variant", "scheduler", "lora", "lora_scale", "lora_from", DIGEST, "classes", LENGTH, NEGATIVE,
+)  # fmt: skip
 
 
 def missing(card: Card) -> UserError | None:

@@ -40,6 +40,7 @@ def open_pipeline(card: Card) -> Any:
     folder = pipeline_folder(card)
     assert folder is not None
     pipeline = _opened(folder, _index(folder), card)
+    _leave_unscaled(pipeline, folder)
     if (lora := lora_file(card)) is not None:
         merge_lora(pipeline, lora, _lora_scale(card))
     if getattr(pipeline, "watermark", None) is not None:
@@ -92,6 +93,19 @@ def _opened(folder: Path, index: Mapping[str, Any], card: Card) -> Any:
     except (OSError, ValueError, AttributeError, ImportError) as error:
         hint = "Its weights must be there as safetensors; fetch it again if it was fetched in part."
         raise UserError(f"the pipeline cannot be opened: {first_line(error)}", where=str(folder), hint=hint) from error
+
+
+def _leave_unscaled(pipeline: Any, folder: Path) -> None:
+    """LDMPipeline divides latents by the factor of its autoencoder; one that states none was trained without one.
+
+    diffusers would fill in Stable Diffusion's, 0.18215: it divides since https://github.com/huggingface/diffusers/pull/5213,
+    and CompVis/ldm-celebahq-256 shows noise since then (https://github.com/huggingface/diffusers/issues/6725).
+    """
+    if type(pipeline).__name__ != "LDMPipeline":
+        return
+    stored = json.loads((folder / "vqvae" / "config.json").read_text(encoding="utf-8"))
+    if "scaling_factor" not in stored:
+        pipeline.vqvae.register_to_config(scaling_factor=1.0)
 
 
 def _index(folder: Path) -> dict[str, Any]:

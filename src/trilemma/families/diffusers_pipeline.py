@@ -3,7 +3,8 @@
 The adapter knows the public interface that pipelines share, and learns the rest from each one's call (see
 ``diffusers_call``): one generator per image, steps and guidance. Guidance by a second pass runs as one batch of twice
 the size. A card's options name where the pipeline is (``diffusers_files``), another ``scheduler`` of diffusers, a
-``lora`` with its ``lora_scale``, and the ``classes`` of a model that knows them by number.
+``lora`` with its ``lora_scale``, the ``classes`` of a model that knows them by number, and what every call is given
+(``diffusers_stated``).
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from torch import Tensor, nn
 from trilemma.card import Precision
 from trilemma.errors import UserError
 from trilemma.families.class_prompts import ClassPrompts
-from trilemma.families.diffusers_call import GUIDANCE, denoiser_of, pipeline_call
+from trilemma.families.diffusers_call import GUIDANCE, denoiser_of, is_stable_diffusion, pipeline_call
 from trilemma.families.diffusers_latents import Latents, own_side
 from trilemma.families.diffusers_open import class_names_of_index, open_pipeline
+from trilemma.families.diffusers_stated import Negative, stated_length
 from trilemma.families.pixels import to_pixels
 from trilemma.families.preparing import DTYPES, cast, channels_last, compile_in_place
 from trilemma.families.random_pipeline import random_pipeline
@@ -44,7 +46,7 @@ class Pipeline:
         self.pipeline.set_progress_bar_config(disable=True)
         if (scheduler := card.options.get("scheduler")) is not None:
             self.pipeline.scheduler = with_scheduler(self.pipeline, scheduler, f"{card.path}: options.scheduler")
-        if self._is_stable_diffusion:  # of others it is not known that they take one step for each time
+        if is_stable_diffusion(self.pipeline):  # of others it is not known that they take one step for each time
             step_by_host_times(self.pipeline.scheduler)
         self.denoiser = denoiser_of(self.pipeline)
         self.call = pipeline_call(self.pipeline)
@@ -54,7 +56,7 @@ class Pipeline:
         self.denoiser.register_forward_pre_hook(self._count, with_kwargs=True)
         channels_last(self._networks())
         self.dtype = next(self.denoiser.parameters()).dtype
-        self.empty_1LD = self._encode_empty()
+        self.stated, self.negative = stated_length(card, self.call), Negative(card, self.pipeline, self.call)
         self.evaluations = 0
         self.generators: list[torch.Generator] = []
         self.info = GeneratorInfo(
@@ -114,12 +116,12 @@ class Pipeline:
     def _run(self, prompts: Sequence[str], seeds: Sequence[int], knobs: dict[str, float], **options: Any) -> Any:
         check_batch(prompts, seeds)
         settings = resolve_knobs(self.info.knobs, knobs)
-        if GUIDANCE.name in settings and not any(prompts) and self._empty_is_null():
+        if GUIDANCE.name in settings and not any(prompts) and self._empty_is_null:
             settings[GUIDANCE.name] = 1.0  # both passes would be the same
-        if settings.get(GUIDANCE.name, 1.0) > 1.0 and self.empty_1LD is not None:
-            options["negative_prompt_embeds"] = self.empty_1LD.to(self.dtype).expand(len(prompts), -1, -1)
+        if settings.get(GUIDANCE.name, 1.0) > 1.0:
+            options |= self.negative.given(len(prompts), self.dtype)
         self.generators = SampleStreams(seeds).generators
-        given = self._condition(prompts, seeds) | self.call.fixed(self.info.resolution)
+        given = self._condition(prompts, seeds) | self.call.fixed(self.info.resolution) | self.stated
         return self.pipeline(generator=self.generators, **given, **settings, **options).images
 
     def _condition(self, prompts: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
@@ -136,21 +138,10 @@ class Pipeline:
         labels: list[int] = (classes.labels_or_null(prompts) if has_null else classes.labels(prompts, seeds)).tolist()
         return labels
 
-    def _empty_is_null(self) -> bool:
-        """Whether an empty prompt is what guidance leads away from: SDXL, for one, takes zeros for that."""
-        return self.empty_1LD is not None or self.call.has_null_class
-
-    @torch.no_grad()
-    def _encode_empty(self) -> Tensor | None:
-        """The text states of the empty prompt, which guidance needs in every call; None where there is more to them."""
-        if not self._is_stable_diffusion or self.call.guided_by_input:
-            return None
-        states_1LD: Tensor = self.pipeline.encode_prompt([""], self.pipeline.device, 1, False)[0]
-        return states_1LD
-
     @property
-    def _is_stable_diffusion(self) -> bool:
-        return type(self.pipeline).__name__ == "StableDiffusionPipeline"
+    def _empty_is_null(self) -> bool:
+        """Whether an empty prompt is what guidance leads away from."""
+        return self.negative.is_empty_prompt or self.call.has_null_class
 
     def _networks(self) -> list[nn.Module]:
         return [part for part in self.pipeline.components.values() if isinstance(part, nn.Module)]

@@ -1,6 +1,7 @@
 """Low-rank adapters, merged into the weights that they adapt: W + s (alpha / r) B A (Hu et al., arXiv 2106.09685).
 
 Merged once, when a pipeline is opened, an adapter costs nothing afterwards, and no library for adapters is needed.
+Alpha is a layer's tensor, or else what the file's header says (``lora_metadata``), or else r.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from trilemma.errors import UserError
+from trilemma.families.lora_metadata import Scaling, stated_scalings
 
 # How files spell A and B after the layer's name: PEFT, diffusers, kohya, and diffusers' old attention processors.
 _DOWN = (".lora_A.weight", ".lora_A.default.weight", ".lora.down.weight", ".lora_linear_layer.down.weight",
@@ -32,7 +34,7 @@ _NETWORKS = {
 
 @dataclass(kw_only=True)
 class Update:
-    """What a file says of one layer: A ``(r, in, ...)``, B ``(out, r, ...)``, and alpha, or else it is r."""
+    """The tensors that a file has of one layer: A ``(r, in, ...)``, B ``(out, r, ...)``, and perhaps alpha."""
 
     down: Tensor | None = None
     up: Tensor | None = None
@@ -43,18 +45,20 @@ def merge_lora(pipeline: Any, path: Path, scale: float) -> None:
     """Adds ``scale`` times the adapter of a safetensors file to the weights of a pipeline's networks.
 
     Raises:
-        UserError: the file is damaged, or holds something that fits no layer: half of an adapter is none.
+        UserError: the file is damaged, or holds something that fits no layer: half of an adapter is none; or its header
+            says something of alpha that cannot be read.
     """
     try:
         tensors = load_file(path)
     except Exception as error:  # safetensors has errors of its own for damage
         raise UserError(f"this is no readable safetensors file: {error}", where=str(path)) from None
-    layers = _layers(pipeline)
+    layers, scalings = _layers(pipeline), stated_scalings(path)
     for name, update in _updates(_in_names_of_diffusers(pipeline, tensors), path).items():
-        layer = layers.get(name)
+        dotted, layer = layers.get(name, ("", None))
         if layer is None or update.down is None or update.up is None:
             raise UserError(f'the LoRA\'s "{name}" fits no layer of the pipeline.', where=str(path))
-        _add(layer, update.down, update.up, scale * _share(update), f"{path}: {name}")
+        share = _share(update, dotted, scalings.get(name.partition(":")[0]))
+        _add(layer, update.down, update.up, scale * share, f"{path}: {name}")
 
 
 def _in_names_of_diffusers(pipeline: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
@@ -94,21 +98,24 @@ def _plain(name: str, *, old_processor: bool) -> str:
     return f"{network}:{rest.replace('.', '_')}"
 
 
-def _layers(pipeline: Any) -> dict[str, nn.Module]:
+def _layers(pipeline: Any) -> dict[str, tuple[str, nn.Module]]:
+    """Returns path, "a.b.c" within its network, and module of each layer, by network and path with "_" for dots."""
     return dict(_named_layers(pipeline))
 
 
-def _named_layers(pipeline: Any) -> Iterator[tuple[str, nn.Module]]:
+def _named_layers(pipeline: Any) -> Iterator[tuple[str, tuple[str, nn.Module]]]:
     for network, module in pipeline.components.items():
         if isinstance(module, nn.Module):
             for path, layer in module.named_modules():
                 if isinstance(layer, (nn.Linear, nn.Conv2d)):
-                    yield f"{network}:{path.replace('.', '_')}", layer
+                    yield f"{network}:{path.replace('.', '_')}", (path, layer)
 
 
-def _share(update: Update) -> float:
+def _share(update: Update, path: str, scaling: Scaling | None) -> float:
     assert update.down is not None
-    return 1.0 if update.alpha is None else update.alpha / len(update.down)
+    if update.alpha is not None:
+        return update.alpha / len(update.down)
+    return 1.0 if scaling is None else scaling.share(path, len(update.down))
 
 
 @torch.no_grad()

@@ -1,7 +1,8 @@
 """Which of the images that exist is which planned sample's. No torch.
 
-- by *order*: image n is sample n. A protocol with several sets needs a folder for each, of the set's name: the order
-  within a set does not change when fewer images are asked for, that of all sets in a row does.
+- by *order*: image n is sample n, where numbers in names count as numbers (``names_order``). A protocol with several
+  sets needs a folder for each, of the set's name: the order within a set does not change when fewer images are asked
+  for, that of all sets in a row does.
 - by *names*: a file is called after its sample: its key, or ``PROMPTID_INDEX``, or ``PROMPTID`` for index 0.
 - by *prompts*: the images of a prompt go to its samples in turn, each to one.
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trilemma.errors import UserError
+from trilemma.families.names_order import names_order
 
 if TYPE_CHECKING:
     from trilemma.families.samples_options import Assign
@@ -56,8 +58,12 @@ def _by_order(existing: Existing, planned: Sequence[PlannedSample]) -> list[int]
     lacking = {name: count for name, count in needed.items() if count > len(numbers[name])}
     if lacking:
         raise _too_few(existing, needed, {name: len(found) for name, found in numbers.items()})
-    turns = {name: iter(found) for name, found in numbers.items()}
+    turns = {name: iter(_as_numbered(existing, found)) for name, found in numbers.items()}
     return [next(turns[sample.set]) for sample in planned]
+
+
+def _as_numbered(existing: Existing, numbers: Sequence[int]) -> list[int]:
+    return [numbers[place] for place in names_order([existing.files[number] for number in numbers])]
 
 
 def _by_names(existing: Existing, planned: Sequence[PlannedSample]) -> list[int]:

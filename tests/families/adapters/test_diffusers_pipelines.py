@@ -91,6 +91,21 @@ def test_images_of_noise_are_those_of_diffusers(pipelines: Pipelines, name: str)
     assert torch.equal(images(model, ["", ""], num_inference_steps=3), images(model, num_inference_steps=3))
 
 
+def test_an_autoencoder_that_states_no_factor_has_none(pipelines: Pipelines, tmp_path: Path) -> None:
+    """diffusers would divide the latents by 0.18215, which is the factor of another autoencoder."""
+    folder = shutil.copytree(pipelines("ldm-uncond").path, tmp_path / "unscaled")
+    config = folder / "vqvae" / "config.json"
+    stored = json.loads(config.read_text())
+    made = {}
+    for factor in (None, 1.0, 0.5):
+        said = {name: value for name, value in stored.items() if name != "scaling_factor"}
+        config.write_text(json.dumps(said if factor is None else said | {"scaling_factor": factor}))
+        model = load(replace(pipelines("ldm-uncond"), path=folder), "cpu")
+        assert model.pipeline.vqvae.config.scaling_factor == (1.0 if factor is None else factor)
+        made[factor] = images(model, num_inference_steps=3)
+    assert torch.equal(made[None], made[1.0]) and not torch.equal(made[None], made[0.5])
+
+
 def test_grey_images_become_rgb(pipelines: Pipelines) -> None:
     made = images(load(pipelines("grey"), "cpu"), num_inference_steps=2)
     assert made.shape == (2, 3, 16, 16)

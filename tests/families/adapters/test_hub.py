@@ -175,8 +175,8 @@ def test_a_failed_fetch_is_one_line(
 
 def test_well_known_checkpoints_have_cards() -> None:
     assert {
-        "stable-diffusion-1-5", "sdxl", "sdxl-turbo", "lcm-dreamshaper-7", "lcm-lora-sd-1-5", "sd-3-medium",
-        "flux-1-dev", "flux-1-schnell", "pixart-alpha", "pixart-sigma", "sana-1600m", "dit-xl-2-256",
+        "stable-diffusion-1-5", "sdxl", "sdxl-mlperf", "sdxl-turbo", "lcm-dreamshaper-7", "lcm-lora-sd-1-5",
+        "sd-3-medium", "flux-1-dev", "flux-1-schnell", "pixart-alpha", "pixart-sigma", "sana-1600m", "dit-xl-2-256",
         "ldm-celebahq-256", "ddpm-cifar10", "cd-imagenet64",
     } <= HUB_CARDS.keys()  # fmt: skip
 
@@ -191,3 +191,16 @@ def test_each_of_their_cards_holds_what_it_should(name: str) -> None:
     assert len(card.options.get("revision", COMMIT)) == 40
     absent = at_hand.missing(card)  # the cache of this test is empty
     assert absent is not None and f"{card.options['hub']} of the Hugging Face hub was not fetched" in str(absent)
+
+
+def test_mlperfs_settings_are_on_its_card() -> None:
+    """https://github.com/mlcommons/inference/blob/master/text_to_image/backend_pytorch.py"""
+    card, plain = HUB_CARDS["sdxl-mlperf"], HUB_CARDS["sdxl"]
+    assert card.knobs == {"num_inference_steps": 20, "guidance_scale": 8.0}
+    negative = "normal quality, low quality, worst quality, low res, blurry, nsfw, nude"
+    own = {"scheduler": "EulerDiscreteScheduler", "negative_prompt": negative}
+    assert card.options == plain.options | own
+
+
+def test_schnell_reads_no_more_tokens_than_it_was_distilled_for() -> None:
+    assert HUB_CARDS["flux-1-schnell"].options["max_sequence_length"] == 256

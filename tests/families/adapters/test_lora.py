@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -36,8 +37,15 @@ def weight_of(unet: Any) -> Tensor:
     return unet.get_submodule(LAYER).weight.detach().clone()
 
 
-def with_lora(card: Card, path: Path, tensors: dict[str, Tensor], **options: Any) -> Card:
-    save_file({name: value.contiguous() for name, value in tensors.items()}, path)
+def header_of(said: dict[str, Any]) -> dict[str, str]:
+    """As diffusers writes it."""
+    return {"format": "pt", "lora_adapter_metadata": json.dumps(said, indent=2, sort_keys=True)}
+
+
+def with_lora(
+    card: Card, path: Path, tensors: dict[str, Tensor], header: dict[str, str] | None = None, **options: Any
+) -> Card:
+    save_file({name: value.contiguous() for name, value in tensors.items()}, path, metadata=header)
     return replace(card, options={"lora": str(path), **options})
 
 
@@ -64,6 +72,71 @@ def test_every_spelling_adds_the_same(
     after = weight_of(load(card, "cpu").pipeline.unet)
     share = 3.0 / RANK if alpha else 1.0  # alpha / r, and alpha is r where it is not said
     torch.testing.assert_close(after - before, scale * share * up @ down, atol=1e-5, rtol=1e-5)
+
+
+PEFT = [ending.format(dotted=LAYER) for ending in SPELLINGS["peft"][:2]]
+ROOT, BLOCK = RANK**0.5, LAYER.removesuffix(".to_q")
+
+
+@pytest.mark.parametrize(
+    ("said", "share"),
+    [
+        ({"r": RANK, "lora_alpha": 6}, 6 / RANK),
+        ({"r": RANK, "lora_alpha": 6, "use_rslora": True}, 6 / ROOT),
+        ({"r": 8, "rank_pattern": {"to_q": RANK}, "lora_alpha": 6}, 6 / RANK),
+        ({"r": RANK, "lora_alpha": 6, "alpha_pattern": {LAYER: 10.0}}, 10 / RANK),
+        ({"r": RANK, "lora_alpha": 6, "alpha_pattern": {"to_k": 7, "attn1.to_[qv]": 10}}, 10 / RANK),
+        ({"r": RANK, "lora_alpha": 6, "alpha_pattern": {"o_q": 10, "^attn1.to_q": 11, BLOCK: 12}}, 6 / RANK),
+        ({"r": RANK, "lora_alpha": 6, "alpha_pattern": {f"^{LAYER}": 10}, "use_rslora": True}, 10 / ROOT),
+        ({}, 1.0),
+    ],
+)  # fmt: skip
+def test_alpha_may_be_in_the_header_alone(
+    pipelines: Pipelines, factors: tuple[Tensor, Tensor], tmp_path: Path, said: dict[str, Any], share: float
+) -> None:
+    down, up = factors
+    header = header_of({f"unet.{name}": value for name, value in said.items()} | {"text_encoder.lora_alpha": 99})
+    card = with_lora(pipelines("sd"), tmp_path / "lora.safetensors", dict(zip(PEFT, factors, strict=True)), header)
+    before = weight_of(load(pipelines("sd"), "cpu").pipeline.unet)
+    after = weight_of(load(card, "cpu").pipeline.unet)
+    torch.testing.assert_close(after - before, share * up @ down, atol=1e-5, rtol=1e-5)
+
+
+def test_a_layers_own_alpha_comes_before_the_headers(
+    pipelines: Pipelines, factors: tuple[Tensor, Tensor], tmp_path: Path
+) -> None:
+    down, up = factors
+    tensors = dict(zip(PEFT, factors, strict=True)) | {f"unet.{LAYER}.alpha": torch.tensor(3.0)}
+    header = header_of({"unet.r": RANK, "unet.lora_alpha": 6})
+    card = with_lora(pipelines("sd"), tmp_path / "lora.safetensors", tensors, header)
+    before = weight_of(load(pipelines("sd"), "cpu").pipeline.unet)
+    after = weight_of(load(card, "cpu").pipeline.unet)
+    torch.testing.assert_close(after - before, 3 / RANK * up @ down, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("{", "no readable JSON"),
+        pytest.param("[" * 100_000, "no readable JSON", id="too deep"),
+        ("[1]", "no object with names and values"),
+        ('{"unet.r": 2}', "unet.lora_alpha: must be a number, got None"),
+        ('{"unet.lora_alpha": "6"}', "unet.lora_alpha: must be a number, got '6'"),
+        ('{"unet.lora_alpha": NaN}', "unet.lora_alpha: must be a number, got nan"),
+        ('{"unet.lora_alpha": 6, "unet.r": true}', "unet.r: must be a number, got True"),
+        ('{"unet.lora_alpha": 6, "unet.use_rslora": 1}', "unet.use_rslora: must be true or false, got 1"),
+        ('{"unet.lora_alpha": 6, "unet.alpha_pattern": [1]}', r"unet.alpha_pattern: must be an object, got \[1\]"),
+        ('{"unet.lora_alpha": 6, "unet.rank_pattern": {"(": 1}}', r'unet.rank_pattern: "\(" is no regular expression'),
+        ('{"unet.lora_alpha": 6, "unet.r": 4}', "the header says rank 4 for .*to_q.*, its tensors have 2"),
+    ],
+)
+def test_a_header_that_cannot_be_read_is_refused(
+    pipelines: Pipelines, factors: tuple[Tensor, Tensor], tmp_path: Path, header: str, said: str
+) -> None:
+    path = tmp_path / "lora.safetensors"
+    card = with_lora(pipelines("sd"), path, dict(zip(PEFT, factors, strict=True)), {"lora_adapter_metadata": header})
+    with pytest.raises(UserError, match=said):
+        load(card, "cpu")
 
 
 def test_text_encoders_and_convolutions_have_them_too(pipelines: Pipelines, tmp_path: Path) -> None:

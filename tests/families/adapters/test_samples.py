@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tarfile
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,12 @@ def pixels(value: int) -> np.ndarray:
     return np.full((SIDE, SIDE, 3), value, np.uint8)
 
 
+def encoded_png(value: int) -> bytes:
+    encoded = io.BytesIO()
+    Image.fromarray(pixels(value)).save(encoded, "PNG")
+    return encoded.getvalue()
+
+
 @pytest.fixture
 def made(tmp_path: Path) -> Callable[..., Card]:
     """Writes images of one grey value each into a folder, by name, and a card for them."""
@@ -88,6 +95,35 @@ def test_by_order_the_files_follow_one_another(made: Callable[..., Card]) -> Non
     assert drawn(model, planned("x", "y", "z")) == [1, 2, 3]
 
 
+def test_by_order_numbers_in_names_count_as_numbers(made: Callable[..., Card]) -> None:
+    assert drawn(made({f"{n}.png": n for n in range(12)}), planned(*"abcdefghijkl")) == list(range(12))
+
+
+@pytest.mark.parametrize("kind", ("npz", "zip", "tar"))
+def test_by_order_archives_are_in_the_order_of_their_numbers_too(tmp_path: Path, kind: str) -> None:
+    encoded = {f"out/{n}.png": encoded_png(n) for n in range(12)}
+    if kind == "npz":
+        np.savez(tmp_path / "out.npz", np.stack([pixels(n) for n in range(12)]))
+    elif kind == "zip":
+        with zipfile.ZipFile(tmp_path / "out.zip", "w") as archive:
+            for name, data in encoded.items():
+                archive.writestr(name, data)
+    else:
+        with tarfile.open(tmp_path / "out.tar", "w") as tar:
+            for name, data in encoded.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+    assert drawn(card(tmp_path, f'images = "out.{kind}"'), planned(*"abcdefghijkl")) == list(range(12))
+
+
+def test_by_order_each_sets_numbers_count() -> None:
+    files = tuple(sorted(f"{name}/{n}.png" for name in ("prompted", "within") for n in range(11)))
+    both = [*planned(*"abcdefghijk"), *planned(*"abcdefghijk", of="within")]
+    chosen = [files[number] for number in assignment(existing(*files), both, "order")]
+    assert chosen == [f"{name}/{n}.png" for name in ("prompted", "within") for n in range(11)]
+
+
 @pytest.mark.parametrize("kind", ("npz", "zip"))
 def test_arrays_and_archives_are_images_too(tmp_path: Path, kind: str) -> None:
     if kind == "npz":
@@ -95,9 +131,7 @@ def test_arrays_and_archives_are_images_too(tmp_path: Path, kind: str) -> None:
     else:
         with zipfile.ZipFile(tmp_path / "out.zip", "w") as archive:
             for value in (5, 6, 7):
-                encoded = io.BytesIO()
-                Image.fromarray(pixels(value)).save(encoded, "PNG")
-                archive.writestr(f"{value}.png", encoded.getvalue())
+                archive.writestr(f"{value}.png", encoded_png(value))
     assert drawn(card(tmp_path, f'images = "out.{kind}"'), planned("x", "y", "z")) == [5, 6, 7]
 
 
