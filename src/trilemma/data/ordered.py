@@ -6,7 +6,9 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from threading import Lock
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -15,10 +17,9 @@ Result = TypeVar("Result")
 WORKERS = min(8, os.cpu_count() or 1)
 AHEAD = 2 * WORKERS  # results that may wait for their reader: what bounds the memory. Of small ones there may be more:
 FAR_AHEAD, HELD_BYTES = 256, 2**25  # batches, which are decoded while a network is at work on the one before
-RUN, RUN_BYTES = (
-    16,
-    2**18,
-)  # of the smallest, several are done at a time: handing one over takes longer than decoding it
+RUN, RUN_BYTES = 16, 2**18
+"""Of the smallest, several are done at a time, and by one thread: handing one over takes longer than decoding it, and
+most of decoding it is Python, for whose lock two threads contend at twice the cost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +45,13 @@ def in_order(
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="images")
     waiting: deque[tuple[Sequence[Item], Future[_Run[Result]]]] = deque()
     start, pending, ahead, size = 0, 0, AHEAD, at_once or 1
+    one_thread = Lock()
     try:
         while waiting or start < len(items):
             while start < len(items) and pending <= ahead:
                 run = items[start : start + size]
-                waiting.append((run, pool.submit(_done, function, run)))
+                turn = one_thread if at_once is None and size > 1 else nullcontext()
+                waiting.append((run, pool.submit(_done, function, run, turn)))
                 start, pending = start + len(run), pending + len(run)
             run, future = waiting.popleft()
             for result in _results(function, run, future.result()):
@@ -59,18 +62,21 @@ def in_order(
         pool.shutdown(cancel_futures=True)
 
 
-def _done(function: Callable[[Item], Result], items: Sequence[Item]) -> _Run[Result]:
-    """Does a run of items, as far as their results are small together."""
+def _done(
+    function: Callable[[Item], Result], items: Sequence[Item], turn: AbstractContextManager[object]
+) -> _Run[Result]:
+    """Does a run of items, as far as their results are small together, when it is its turn."""
     results: list[Result] = []
     held = 0
-    for item in items:
-        try:
-            results.append(function(item))
-        except Exception as error:
-            return _Run(results=results, error=error)
-        held += _bytes(results[-1])
-        if held > RUN_BYTES:
-            break
+    with turn:
+        for item in items:
+            try:
+                results.append(function(item))
+            except Exception as error:
+                return _Run(results=results, error=error)
+            held += _bytes(results[-1])
+            if held > RUN_BYTES:
+                break
     return _Run(results=results, error=None)
 
 
