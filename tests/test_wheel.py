@@ -79,7 +79,7 @@ def test_it_carries_all_that_is_needed_and_nothing_else(wheel: Path) -> None:
         assert (
             files and {f"trilemma/{path.relative_to(ROOT / 'src' / 'trilemma').as_posix()}" for path in files} <= names
         )
-    unwanted = ("/checkpoints/", "/runs/", "/tests/", "perf/", "__pycache__", ".pyc", ".tmp", ".index")
+    unwanted = ("/checkpoints/", "/runs/", "/tests/", "/perf/", "__pycache__", ".pyc", ".tmp", ".index")
     assert [name for name in names if any(word in name for word in unwanted)] == []
 
 

@@ -152,4 +152,5 @@ def wait_for_worker(process: subprocess.Popen[str], temporary: Path) -> psutil.P
             (worker,) = psutil.Process(process.pid).children()
             return worker
         time.sleep(0.02)
+    process.kill()
     raise AssertionError(f"never saw a worker: {process.communicate()}")

@@ -52,7 +52,7 @@ def run_worker(
     module: str = "trilemma.runner.worker",
     interpreter: Interpreter | None = None,
 ) -> Ended:
-    """Runs one worker to its end: ``python -P -m MODULE JOB``, a module that serves as ``runner.worker`` does.
+    """Runs one worker to its end: ``python -P -u -m MODULE JOB``, a module that serves as ``runner.worker`` does.
 
     It runs on this process's own Python and code unless another is given.
     Its standard input is a pipe that only this process holds: should we be killed, it closes, and the worker leaves.
@@ -61,7 +61,7 @@ def run_worker(
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as log_file:
         worker = subprocess.Popen(
-            [interpreter.python, "-P", "-m", module, str(job)],
+            [interpreter.python, "-P", "-u", "-m", module, str(job)],  # -u: of one that dies, the log is whole
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log_file,
