@@ -23,7 +23,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "trilemma"
 DATA_FOLDERS = ("models", "benchmarks", "results")
-MAX_TRACKED_BYTES = 60 * 2**20  # eight trained models, their instruments and two reference runs are 55 of them
+MAX_TRACKED_BYTES = 60 * 2**20  # eight trained models, their instruments and two reference runs are 57 of them
 
 # A part imports only from parts before it.
 LAYERS = (
