@@ -33,7 +33,8 @@ SLOW = (
     "spatial_frechet",
     "test_whole_report",
     "inception_score",
-    "test_stats[fid",
+    "test_speed[fid",
+    "test_memory[fid",
 )
 OWN = (
     "bench_each_metric",

@@ -1,9 +1,13 @@
 """``stats`` over many files: ``.venv/bin/python -m pytest benchmarks/perf/bench_stats.py -s``.
 
-The whole command, from listing the folder to the written statistics, beside its network alone over the same images,
-decoded and in memory, in batches of the same size; in turn, each turn of the command in a process of its own, whose
-start is left out. Printed are the median of the turns' ratios, by the clock and by the processor's time, and the
-process's peak memory, with the goals beside them. What is asserted is that statistics of all images were written.
+*Speed*: the whole command, from listing the folder to the written statistics, beside its network alone over the same
+images, decoded and in memory, in batches of the same size. Both run in short turns in one process, and a turn of the
+command is divided by the mean of its neighbours, since the speed of a machine drifts by more than what is measured.
+The files are in the system's memory. Printed are the turns' median ratio by the clock and by the processor's time, with
+quartiles and the goal.
+
+*Memory*: one pass over all files in a process of its own; printed are its peak, and what part of its time the network
+had. What is asserted is that statistics of all images were written.
 """
 
 from __future__ import annotations
@@ -14,8 +18,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,74 +34,113 @@ from trilemma.features.extractor import Extractor, load_extractor
 from trilemma.features.preprocessing import Pixels
 from trilemma.features.presets import Preset, preset
 from trilemma.features.weights import VARIABLE, WeightsFile, find
+from trilemma.scoring.resolve import Resolver
+from trilemma.scoring.score import Options
+from trilemma.scoring.stats import write_statistics
 
 if TYPE_CHECKING:
     from conftest import Sizes
 
 GOAL, GOAL_GIB = 0.9, 1.5
-TURNS = 3
 BATCH = 32
 RANDOM = "random.pth"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """What one pass took."""
+    """What one turn took, in seconds."""
 
     wall: float
     processor: float
-    peak_gib: float = 0.0
+
+    def __truediv__(self, whole: Spent) -> Spent:
+        return Spent(wall=self.wall / whole.wall, processor=self.processor / whole.processor)
 
 
 @pytest.mark.benchmark(group="stats")
-@pytest.mark.parametrize(("name", "size"), [("scenes", "files"), ("fid", "few_files")])
-def test_stats(
-    benchmark: Any, sizes: Sizes, name: str, size: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
-    count = getattr(sizes, size)
-    folder = written(tmp_path / "images", count)
-    own_weights = with_weights(name, tmp_path, monkeypatch)
-    extractor = load_extractor(chosen(name, own_weights).recipe)
+@pytest.mark.parametrize(("name", "files", "turns"), [("scenes", "files_in_turn", 20), ("fid", "few_files", 4)])
+def test_speed(
+    benchmark: Any, sizes: Sizes, name: str, files: str, turns: int, folder_of: Callable[[int], Path],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any,
+) -> None:  # fmt: skip
+    count = getattr(sizes, files)
+    folder = folder_of(count)
+    used = chosen(name, with_weights(name, tmp_path, monkeypatch))
+    extractor = load_extractor(used.recipe)
     images = list(open_folder(folder).images())
     alone(extractor, images[:BATCH])
-    turns: list[tuple[Spent, Spent]] = []
-    arguments = (folder, tmp_path / "out.npz", name, own_weights)
-    benchmark.pedantic(lambda: turns.append((alone(extractor, images), whole(*arguments, count))), rounds=TURNS)
+    network, command = [timed(lambda: alone(extractor, images))], []
+
+    def turn() -> None:
+        list(open_folder(folder).images())
+        command.append(timed(lambda: whole(folder, tmp_path / "out.npz", used, count)))
+        network.append(timed(lambda: alone(extractor, images)))
+
+    benchmark.pedantic(turn, rounds=turns)
+    ratios = [
+        Spent(wall=(before.wall + after.wall) / 2, processor=(before.processor + after.processor) / 2) / between
+        for (before, after), between in zip(pairwise(network), command, strict=True)
+    ]
     with capsys.disabled():
-        print(told(name, count, turns))
+        print(f"\nstats, {name}, {count:,} images in turn: the goal is {GOAL} of the network's own speed")
+        print(f"by the clock {told([ratio.wall for ratio in ratios])}")
+        print(f"by the processor's time {told([ratio.processor for ratio in ratios])}")
 
 
-def alone(extractor: Extractor, images: Sequence[Pixels]) -> Spent:
+@pytest.mark.benchmark(group="stats")
+@pytest.mark.parametrize(("name", "files"), [("scenes", "files"), ("fid", "few_files")])
+def test_memory(
+    benchmark: Any, sizes: Sizes, name: str, files: str, folder_of: Callable[[int], Path],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any,
+) -> None:  # fmt: skip
+    count = getattr(sizes, files)
+    own_weights = with_weights(name, tmp_path, monkeypatch)
+    command = [sys.executable, __file__, str(folder_of(count)), str(tmp_path / "out.npz"), name, str(int(own_weights))]
+    answer = benchmark.pedantic(lambda: subprocess.run(command, capture_output=True, text=True, check=True))
+    found = json.loads(answer.stdout)
+    assert found["count"] == count
+    with capsys.disabled():
+        print(
+            f"\nstats, {name}, {count:,} images in one pass: peak memory {found['peak_gib']:.2f} GiB, the goal is "
+            f"{GOAL_GIB}; {count / found['wall']:,.0f} images/s; the network has {found['in_network']:.3f} of the time"
+        )
+
+
+@pytest.fixture(scope="module")
+def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """Returns a folder of so many pictures of Scenes, 32x32."""
+    folders: dict[int, Path] = {}
+
+    def folder(count: int) -> Path:
+        if count not in folders:
+            folders[count] = written(tmp_path_factory.mktemp("images"), count)
+        return folders[count]
+
+    return folder
+
+
+def timed(work: Callable[[], object]) -> Spent:
     start, processor = time.perf_counter(), time.process_time()
-    for first in range(0, len(images), BATCH):
-        extractor.batch(images[first : first + BATCH])
+    work()
     return Spent(wall=time.perf_counter() - start, processor=time.process_time() - processor)
 
 
-def whole(folder: Path, out: Path, name: str, own_weights: bool, count: int) -> Spent:
-    command = [sys.executable, __file__, str(folder), str(out), name, str(int(own_weights))]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = json.loads(answer.stdout)
-    assert found.pop("n") == count
-    return Spent(**found)
+def alone(extractor: Extractor, images: Sequence[Pixels]) -> None:
+    for first in range(0, len(images), BATCH):
+        extractor.batch(images[first : first + BATCH])
 
 
-def told(name: str, count: int, turns: list[tuple[Spent, Spent]]) -> str:
-    ratios = [(network.wall / command.wall, network.processor / command.processor) for network, command in turns]
-    by_clock, by_processor = (statistics.median(values) for values in zip(*ratios, strict=True))
-    speed = count / statistics.median(command.wall for _, command in turns)
-    peak = max(command.peak_gib for _, command in turns)
-    each = ", ".join(f"{clock:.2f}/{processor:.2f}" for clock, processor in ratios)
-    return (
-        f"\nstats, {name}, N = {count:,}: {by_clock:.3f} of the network's own speed by the clock, "
-        f"{by_processor:.3f} by the processor's time ({each}); the goal is {GOAL}\n"
-        f"{speed:,.0f} images/s; peak memory {peak:.2f} GiB, the goal is {GOAL_GIB}"
-    )
+def whole(folder: Path, out: Path, used: Preset, count: int) -> None:
+    options = Options(batch_size=BATCH, cache=False)
+    assert write_statistics(Resolver().side(str(folder)), out, used, options).features.count == count
+
+
+def told(ratios: list[float]) -> str:
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return f"{middle:.3f} (quartiles {low:.3f} to {high:.3f}, {len(ratios)} turns)"
 
 
 def written(folder: Path, count: int) -> Path:
-    """A folder of pictures of Scenes, 32x32."""
-    folder.mkdir()
     for start in range(0, count, 1000):
         for number, image in enumerate(scenes.images("train", range(start, min(count, start + 1000))), start):
             Image.fromarray(image).save(folder / f"{number:06d}.png", compress_level=1)
@@ -120,20 +164,25 @@ def chosen(name: str, own_weights: bool) -> Preset:
 
 
 def main(folder: str, out: str, name: str, own_weights: str) -> None:
-    """One turn of the command, in a process of its own."""
-    from trilemma.scoring.networks import load_networks
-    from trilemma.scoring.resolve import Resolver
-    from trilemma.scoring.score import Options
-    from trilemma.scoring.stats import write_statistics
-
+    """One pass of the command, in a process of its own."""
     used = chosen(name, bool(int(own_weights)))
-    load_networks((used,), "cpu", None, False)  # imports what the network is made of
-    start, processor = time.perf_counter(), time.process_time()
+    in_network = 0.0
+    batch = Extractor.batch
+
+    def watched(extractor: Extractor, images: Sequence[Pixels]) -> dict[str, Any]:
+        nonlocal in_network
+        start = time.perf_counter()
+        arrays = batch(extractor, images)
+        in_network += time.perf_counter() - start
+        return arrays
+
+    Extractor.batch = watched  # type: ignore[assignment, method-assign]
     options = Options(batch_size=BATCH, cache=False)
-    found = write_statistics(Resolver().side(folder), Path(out), used, options)
-    wall, processor = time.perf_counter() - start, time.process_time() - processor
+    start = time.perf_counter()
+    count = write_statistics(Resolver().side(folder), Path(out), used, options).features.count
+    wall = time.perf_counter() - start
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(json.dumps({**asdict(Spent(wall=wall, processor=processor, peak_gib=peak_gib)), "n": found.features.count}))
+    print(json.dumps({"count": count, "wall": wall, "in_network": in_network / wall, "peak_gib": peak_gib}))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ class Sizes:
     batches: int = 96
     resolution: int = 256  # of what is resized
     files: int = 50_000  # in a folder
+    files_in_turn: int = 5000  # of what is timed in turn with something else
     few_files: int = 512  # for a network of published size
 
 
@@ -35,6 +36,7 @@ SMALL = Sizes(
     batches=3,
     resolution=32,
     files=150,
+    files_in_turn=40,
     few_files=4,
 )
 

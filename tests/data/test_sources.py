@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-import threading
-import time
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +17,7 @@ from hypothesis.extra import numpy as st_numpy
 from numpy.typing import NDArray
 from PIL import Image
 
-from trilemma.data import ordered, scenes
+from trilemma.data import scenes
 from trilemma.data.scenes_source import scenes_source
 from trilemma.data.sources import ImageSource, open_source
 from trilemma.errors import UserError
@@ -281,30 +279,6 @@ def test_a_damaged_file_is_an_error_or_still_holds_images(
         assert found.digest() and sizes
     except UserError as error:
         assert error.where and error.where.startswith(str(path))
-
-
-def test_results_come_in_order_and_a_bounded_number_ahead() -> None:
-    started: list[int] = []
-    results = ordered.in_order(lambda item: started.append(item) or item, range(1000))  # type: ignore[func-returns-value]
-    assert [next(results) for _ in range(5)] == list(range(5))
-    assert len(started) <= 5 + ordered.AHEAD + 1
-    assert list(results) == list(range(5, 1000))
-
-
-def test_a_reader_that_stops_leaves_nothing_behind() -> None:
-    started: list[int] = []
-
-    def slow(item: int) -> int:
-        started.append(item)
-        time.sleep(0.05)
-        return item
-
-    results = ordered.in_order(slow, range(1000))
-    assert next(results) == 0
-    assert any(thread.name.startswith("images") for thread in threading.enumerate())
-    results.close()  # type: ignore[attr-defined]
-    assert not any(thread.name.startswith("images") for thread in threading.enumerate())
-    assert len(started) < ordered.AHEAD + 1
 
 
 def test_scenes_are_rendered_as_the_split_says() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -94,6 +95,24 @@ def test_images_are_decoded_once_for_all_extractors(tmp_path: Path) -> None:
     assert source.decoded == list(range(20))
     np.testing.assert_allclose(found["minus"]["features"], -expected(0, 20), atol=1e-4)
     np.testing.assert_allclose(found["plus"]["features"], expected(0, 20), atol=1e-4)
+
+
+@pytest.mark.parametrize(("device", "beside"), [("cpu", False), ("meta", True)])
+def test_images_are_decoded_ahead_for_an_accelerator_alone(device: str, beside: bool, tmp_path: Path) -> None:
+    threads: set[str] = set()
+
+    class Watched(Source):
+        def images(self, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.uint8]]:
+            for image in super().images(start, stop):
+                threads.add(threading.current_thread().name)
+                yield image
+
+    extractor = colour()
+    extractor.device = torch.device(device)
+    extractor.batch = lambda images: {"features": np.stack(images)[:, 0, 0].astype(np.float32)}  # type: ignore[method-assign]
+    found = extract(Watched(20), {"one": extractor}, batch_size=3, cache=tmp_path)["one"]
+    assert (threading.current_thread().name not in threads) is beside and len(threads) >= 1
+    assert np.array_equal(found["features"], expected(0, 20))
 
 
 def test_only_the_extractor_that_lacks_them_computes(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from trilemma.data import content
 from trilemma.data.decoding import declared_size, decode
-from trilemma.data.ordered import in_order
+from trilemma.data.ordered import in_order, in_runs
 
-LOOKED_AT_ONCE = 16  # images that a thread reads and hashes at a time
+SMALL_FILE, HELD_BYTES = 2**14, 2**26
+"""Files as small as this are kept in memory once they are read, up to so many bytes of them together: opening one takes
+as long as decoding it, and much longer where the system does not hold it any more."""
 
 
 class Encoded(ABC):
@@ -51,7 +53,7 @@ class Encoded(ABC):
         return self._survey[1]
 
     def images(self, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.uint8]]:
-        """Yields the images of ``keys()[start:stop]``, uint8 (H, W, 3), decoded in threads a few ahead."""
+        """Yields the images of ``keys()[start:stop]``, uint8 (H, W, 3), decoded in threads where they are large."""
         return in_order(self._decoded, range(len(self))[start:stop])
 
     def at(self, rows: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
@@ -61,18 +63,26 @@ class Encoded(ABC):
     @cached_property
     def _survey(self) -> tuple[str, tuple[int, int] | None]:
         sizes: set[tuple[int, int]] = set()
-        whole = content.digest(_noting(in_order(self._looked_at, range(len(self)), at_once=LOOKED_AT_ONCE), sizes))
+        whole = content.digest(self._noting(sizes))
         return whole, sizes.pop() if len(sizes) == 1 else None
 
-    def _looked_at(self, row: int) -> tuple[bytes, tuple[int, int]]:
+    def _noting(self, sizes: set[tuple[int, int]]) -> Iterator[bytes]:
+        held = 0
+        for row, (part, size, data) in enumerate(in_runs(self._looked_at, range(len(self)))):
+            sizes.add(size)
+            if data is not None and held + len(data) <= HELD_BYTES:
+                self._held[row] = data
+                held += len(data)
+            yield part
+
+    def _looked_at(self, row: int) -> tuple[bytes, tuple[int, int], bytes | None]:
         data = self._bytes(row)
-        return content.of_file(data), declared_size(data, self._where(row))
+        size = declared_size(data, self._where(row))
+        return content.of_file(data), size, data if len(data) <= SMALL_FILE else None
+
+    @cached_property
+    def _held(self) -> dict[int, bytes]:
+        return {}
 
     def _decoded(self, row: int) -> NDArray[np.uint8]:
-        return decode(self._bytes(row), self._where(row))
-
-
-def _noting(looked_at: Iterator[tuple[bytes, tuple[int, int]]], sizes: set[tuple[int, int]]) -> Iterator[bytes]:
-    for part, size in looked_at:
-        sizes.add(size)
-        yield part
+        return decode(self._held.get(row) or self._bytes(row), self._where(row))

@@ -13,11 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from trilemma.data.damage import reading
-from trilemma.data.encoded import LOOKED_AT_ONCE
 from trilemma.data.folder import open_folder
 from trilemma.data.mixed import NO_CLASS, MixedData, MixedSplit
 from trilemma.data.names import is_hidden
-from trilemma.data.ordered import in_order
+from trilemma.data.ordered import in_runs
 from trilemma.errors import UserError, suggest
 from trilemma.identity import digest, file_digest
 
@@ -38,7 +37,7 @@ class ImageFolder(MixedData):
         # As `score` and `stats`, every start reads all of it: a digest that is kept by sizes and times would pass what
         # was copied in with its times for what lay there before. Names count too, for they tell split, class and order.
         keys = open_folder(self._found_root).keys()
-        sums = in_order(self._sum, keys, at_once=LOOKED_AT_ONCE)
+        sums = in_runs(self._sum, keys)
         return int(digest(list(zip(keys, sums, strict=True)))[:12], 16)
 
     def _sum(self, key: str) -> str:

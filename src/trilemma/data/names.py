@@ -33,8 +33,10 @@ def member_key(name: str, where: str) -> str:
 
 def check_text(key: str, where: str) -> None:
     """Raises UserError where a name is not valid Unicode: it could be neither printed nor recorded."""
-    if any("\ud800" <= letter <= "\udfff" for letter in key):
-        raise UserError(f"the name {key!a} is not valid Unicode.", where=where, hint="Rename the file.")
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"the name {key!a} is not valid Unicode.", where=where, hint="Rename the file.") from None
 
 
 def index_key(index: int) -> str:

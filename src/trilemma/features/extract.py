@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 
+from trilemma.data.ordered import prefetched
 from trilemma.errors import UserError
 from trilemma.features.cache import Arrays, CachedFeatures, shards
 from trilemma.features.preprocessing import Pixels
@@ -45,6 +47,11 @@ class Extracts(Protocol):
     @property
     def identity(self) -> Mapping[str, Any]:
         """Everything that changes the arrays, as plain data."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where the arrays are computed."""
         ...
 
     def batch(self, images: Sequence[Pixels]) -> Arrays:
@@ -117,7 +124,10 @@ class _Pass:
         """Decodes the images of a shard once, and returns what each extractor says of them."""
         parts: list[list[Arrays]] = [[] for _ in extractors]
         done = start
-        for batch in _batches(self.source.images(start, end), self.batch_size):
+        batches = _batches(self.source.images(start, end), self.batch_size)
+        if any(extractor.device.type != "cpu" for extractor in extractors):
+            batches = prefetched(batches)  # on the processor it would only take cores from the network
+        for batch in batches:
             for extractor, rows in zip(extractors, parts, strict=True):
                 rows.append(extractor.batch(batch))
             done += len(batch)
