@@ -71,7 +71,7 @@ class Encoded(ABC):
         for row, (part, size, data) in enumerate(in_runs(self._looked_at, range(len(self)))):
             sizes.add(size)
             if data is not None and held + len(data) <= HELD_BYTES:
-                self._held[row] = data
+                self._small_files[row] = data
                 held += len(data)
             yield part
 
@@ -81,8 +81,8 @@ class Encoded(ABC):
         return content.of_file(data), size, data if len(data) <= SMALL_FILE else None
 
     @cached_property
-    def _held(self) -> dict[int, bytes]:
+    def _small_files(self) -> dict[int, bytes]:
         return {}
 
     def _decoded(self, row: int) -> NDArray[np.uint8]:
-        return decode(self._held.get(row) or self._bytes(row), self._where(row))
+        return decode(self._small_files.get(row) or self._bytes(row), self._where(row))
