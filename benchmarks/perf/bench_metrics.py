@@ -28,11 +28,11 @@ from trilemma.metrics.inception_score import inception_score_of_logits
 from trilemma.metrics.kernel import kernel_distance, kernel_distance_blocks
 from trilemma.metrics.prdc import prdc_sweep
 from trilemma.metrics.vendi import vendi_score
+from trilemma.timing.clock import peak_rss_bytes
 
 ROUNDS = 3
 WIDTH = 2048
 NEIGHBOURS = (10_000, 512)
-PROCESS_STATUS = Path("/proc/self/status")
 SIDES = ("ours", "torch-fidelity", "prdc")
 
 Features = NDArray[np.float32]
@@ -129,8 +129,6 @@ def test_precision_recall_density_coverage(report: Report) -> None:
 def test_extra_memory_of_neighbours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch_fidelity")
     pytest.importorskip("prdc")
-    if not PROCESS_STATUS.exists():
-        pytest.skip("this system does not tell the peak of a process's memory")
     for seed in (0, 1):
         np.save(tmp_path / f"{seed}.npy", features(*NEIGHBOURS, seed))
     extra = {side: extra_memory_in_a_child(side, tmp_path) for side in SIDES}
@@ -214,16 +212,10 @@ def extra_memory_in_a_child(side: str, folder: Path) -> float:
     return float(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
 
 
-def peak_mib() -> float:
-    """The peak of this program's own memory; getrusage would count that of the process which started it."""
-    lines = PROCESS_STATUS.read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
-
-
 if __name__ == "__main__":
     chosen = sys.argv[1]
     inputs = [np.load(Path(sys.argv[2]) / f"{seed}.npy") for seed in (0, 1)]
     neighbours_of(chosen, *(part[:200] for part in inputs))()
-    before = peak_mib()
+    before = peak_rss_bytes()
     neighbours_of(chosen, *inputs)()
-    print(peak_mib() - before)
+    print((peak_rss_bytes() - before) / 2**20)

@@ -13,7 +13,6 @@ had. What is asserted is that statistics of all images were written.
 from __future__ import annotations
 
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -37,6 +37,7 @@ from trilemma.features.weights import VARIABLE, WeightsFile, find
 from trilemma.scoring.resolve import Resolver
 from trilemma.scoring.score import Options
 from trilemma.scoring.stats import write_statistics
+from trilemma.timing.clock import peak_rss_bytes
 
 if TYPE_CHECKING:
     from conftest import Sizes
@@ -136,8 +137,8 @@ def whole(folder: Path, out: Path, used: Preset, count: int) -> None:
 
 
 def told(ratios: list[float]) -> str:
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    return f"{middle:.3f} (quartiles {low:.3f} to {high:.3f}, {len(ratios)} turns)"
+    low, high = np.quantile(ratios, (0.25, 0.75))
+    return f"{statistics.median(ratios):.3f} (quartiles {low:.3f} to {high:.3f}, {len(ratios)} turns)"
 
 
 def written(folder: Path, count: int) -> Path:
@@ -181,7 +182,7 @@ def main(folder: str, out: str, name: str, own_weights: str) -> None:
     start = time.perf_counter()
     count = write_statistics(Resolver().side(folder), Path(out), used, options).features.count
     wall = time.perf_counter() - start
-    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak_gib = peak_rss_bytes() / 2**30
     print(json.dumps({"count": count, "wall": wall, "in_network": in_network / wall, "peak_gib": peak_gib}))
 
 

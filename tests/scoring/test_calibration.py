@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from trilemma.errors import UserError
@@ -38,6 +39,7 @@ class Eye:
     """Sees colour and contrast: means and deviations of the channels, and how neighbouring pixels differ."""
 
     identity = {"network": "eye"}
+    device = torch.device("cpu")
 
     def batch(self, images: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
         pixels = np.stack(images).astype(np.float32)

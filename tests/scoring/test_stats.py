@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from trilemma.data import encoded, scenes
@@ -32,6 +33,7 @@ class Wide:
 
     identity = {"network": "wide"}
     width = WIDTH
+    device = torch.device("cpu")
 
     def batch(self, images: Sequence[Any]) -> dict[str, Any]:
         of_image_B = np.stack([image[:, :, 0].sum() for image in images])
