@@ -30,10 +30,12 @@ from PIL import Image
 
 from trilemma.data import scenes
 from trilemma.data.folder import open_folder
+from trilemma.features.extract import ON_PROCESSOR
 from trilemma.features.extractor import Extractor, load_extractor
 from trilemma.features.preprocessing import Pixels
 from trilemma.features.presets import Preset, preset
 from trilemma.features.weights import VARIABLE, WeightsFile, find
+from trilemma.scoring import networks
 from trilemma.scoring.resolve import Resolver
 from trilemma.scoring.score import Options
 from trilemma.scoring.stats import write_statistics
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from conftest import Sizes
 
 GOAL, GOAL_GIB = 0.9, 1.5
-BATCH = 32
 RANDOM = "random.pth"
 
 
@@ -69,7 +70,7 @@ def test_speed(
     used = chosen(name, with_weights(name, tmp_path, monkeypatch))
     extractor = load_extractor(used.recipe)
     images = list(open_folder(folder).images())
-    alone(extractor, images[:BATCH])
+    alone(extractor, images[:ON_PROCESSOR])
     network, command = [timed(lambda: alone(extractor, images))], []
 
     def turn() -> None:
@@ -127,12 +128,12 @@ def timed(work: Callable[[], object]) -> Spent:
 
 
 def alone(extractor: Extractor, images: Sequence[Pixels]) -> None:
-    for first in range(0, len(images), BATCH):
-        extractor.batch(images[first : first + BATCH])
+    for first in range(0, len(images), ON_PROCESSOR):
+        extractor.batch(images[first : first + ON_PROCESSOR])
 
 
 def whole(folder: Path, out: Path, used: Preset, count: int) -> None:
-    options = Options(batch_size=BATCH, cache=False)
+    options = Options(cache=False)
     assert write_statistics(Resolver().side(str(folder)), out, used, options).features.count == count
 
 
@@ -165,10 +166,16 @@ def chosen(name: str, own_weights: bool) -> Preset:
 
 
 def main(folder: str, out: str, name: str, own_weights: str) -> None:
-    """One pass of the command, in a process of its own."""
+    """One pass of the command, in a process of its own; its time begins when the network is loaded."""
     used = chosen(name, bool(int(own_weights)))
-    in_network = 0.0
-    batch = Extractor.batch
+    start = in_network = 0.0
+    load, batch = networks.load_networks, Extractor.batch
+
+    def loaded(*arguments: Any) -> networks.Networks:
+        nonlocal start
+        found = load(*arguments)
+        start = time.perf_counter()
+        return found
 
     def watched(extractor: Extractor, images: Sequence[Pixels]) -> dict[str, Any]:
         nonlocal in_network
@@ -177,9 +184,9 @@ def main(folder: str, out: str, name: str, own_weights: str) -> None:
         in_network += time.perf_counter() - start
         return arrays
 
+    networks.load_networks = loaded  # type: ignore[assignment]
     Extractor.batch = watched  # type: ignore[assignment, method-assign]
-    options = Options(batch_size=BATCH, cache=False)
-    start = time.perf_counter()
+    options = Options(cache=False)
     count = write_statistics(Resolver().side(folder), Path(out), used, options).features.count
     wall = time.perf_counter() - start
     peak_gib = peak_rss_bytes() / 2**30

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,6 +113,24 @@ def test_images_are_decoded_ahead_for_an_accelerator_alone(device: str, beside: 
     found = extract(Watched(20), {"one": extractor}, batch_size=3, cache=tmp_path)["one"]
     assert (threading.current_thread().name not in threads) is beside and len(threads) >= 1
     assert np.array_equal(found["features"], expected(0, 20))
+
+
+@pytest.mark.parametrize(("device", "size"), [("cpu", 16), ("meta", 32)])
+def test_as_many_images_at_a_time_as_suit_the_device(
+    device: str, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "SHARD", 1024)
+    sizes: list[int] = []
+
+    def batch(images: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
+        sizes.append(len(images))
+        return {"features": np.stack(images)[:, 0, 0].astype(np.float32)}
+
+    extractor = colour()
+    extractor.device = torch.device(device)
+    extractor.batch = batch  # type: ignore[assignment, method-assign]
+    extract(Source(70), {"one": extractor}, cache=tmp_path)
+    assert sizes[:2] == [size, size] and sum(sizes) == 70
 
 
 def test_only_the_extractor_that_lacks_them_computes(tmp_path: Path) -> None:

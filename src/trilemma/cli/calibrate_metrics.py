@@ -34,7 +34,7 @@ def calibrate_metrics(
         typer.Option(metavar="RUN", help="Also rank a finished run's models, against the truth.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="S", help="Deals images, modes, noise and copies.")] = 0,
-    batch_size: BatchSize = 64,
+    batch_size: BatchSize = None,
     device: Device = "auto",
     dtype: DType = None,
     download: Download = False,

@@ -37,7 +37,7 @@ def explain_diff(
         Images,
         typer.Option(metavar="SOURCE", help="The images behind A, and behind B if unlike.", show_default=False),
     ] = None,
-    batch_size: BatchSize = 32,
+    batch_size: BatchSize = None,
     device: Device = "auto",
     download: Download = False,
     no_cache: NoCache = False,

@@ -47,7 +47,7 @@ def score(
         ),
     ] = None,
     resize: Resize = None,
-    batch_size: BatchSize = 32,
+    batch_size: BatchSize = None,
     device: Device = "auto",
     dtype: DType = None,
     download: Download = False,

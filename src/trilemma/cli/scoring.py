@@ -23,7 +23,14 @@ Resize = Annotated[
         metavar="R", help="Scale shorter sides to R (bicubic) and cut out the centre, R x R.", show_default=False
     ),
 ]
-BatchSize = Annotated[int, typer.Option(metavar="B", help="How many images a network sees at a time.")]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        metavar="B",
+        help="How many images a network sees at a time [16 on a processor, 32 on a GPU].",
+        show_default=False,
+    ),
+]
 DType = Annotated[
     str | None,
     typer.Option(metavar="float32|float64", help="What networks compute in [the preset's own].", show_default=False),
@@ -34,7 +41,13 @@ Seed = Annotated[int, typer.Option(metavar="S", help="Draws a model's images; ch
 
 
 def options_of(
-    resize: int | None, batch_size: int, device: str, dtype: str | None, download: bool, seed: int, no_cache: bool
+    resize: int | None,
+    batch_size: int | None,
+    device: str,
+    dtype: str | None,
+    download: bool,
+    seed: int,
+    no_cache: bool,
 ) -> Options:
     """Returns the options as a score takes them; raises UserError where one is impossible."""
     from trilemma.scoring.score import Options

@@ -28,7 +28,7 @@ def stats(
     preset: Annotated[str, typer.Option(metavar="NAME", help="Whose network makes the features.")] = "fid",
     samples: Annotated[int | None, typer.Option(metavar="N", help="Take N images [all].", show_default=False)] = None,
     resize: Resize = None,
-    batch_size: BatchSize = 32,
+    batch_size: BatchSize = None,
     device: Device = "auto",
     dtype: DType = None,
     download: Download = False,

@@ -43,7 +43,7 @@ class Bench:
     preset: Preset
     extractor: Extracts
     seed: int = 0
-    batch_size: int = 64
+    batch_size: int | None = None
     cache: Path | None = None
     progress: Progress = field(default=lambda title, done, total: None)
 

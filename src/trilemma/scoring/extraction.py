@@ -31,7 +31,7 @@ def feature_sets(
     presets: Sequence[Preset],
     networks: Networks,
     *,
-    batch_size: int,
+    batch_size: int | None,
     cache: Path,
     progress: Progress,
 ) -> dict[str, FeatureSet]:
@@ -84,7 +84,7 @@ def _feature_set(
 
 
 def _measured(
-    images: ImageSource, networks: Networks, batch_size: int, cache: Path, progress: Progress
+    images: ImageSource, networks: Networks, batch_size: int | None, cache: Path, progress: Progress
 ) -> dict[str, dict[str, Array]]:
     reached = 0
 

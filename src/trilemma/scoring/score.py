@@ -38,7 +38,7 @@ class Options:
 
     Attributes:
         resize: the shorter side that images are scaled to, before the networks' own preprocessing.
-        batch_size: how many images a network sees at a time.
+        batch_size: how many images a network sees at a time; by default what suits the device (see ``extract``).
         device: "auto", "cpu" or "cuda". dtype: of the networks, where it is not the preset's own.
         download: fetch weights that are missing.
         seed: deals out the real images for the floor, and chooses those that as many generated ones are compared with.
@@ -46,7 +46,7 @@ class Options:
     """
 
     resize: int | None = None
-    batch_size: int = 32
+    batch_size: int | None = None
     device: str = "auto"
     dtype: DType | None = None
     download: bool = False
@@ -55,7 +55,7 @@ class Options:
 
     def __post_init__(self) -> None:
         check_device(self.device)
-        if self.batch_size < 1:
+        if self.batch_size is not None and self.batch_size < 1:
             raise UserError(f"must be at least 1, got {self.batch_size}.", where="--batch-size")
 
 
