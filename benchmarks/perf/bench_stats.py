@@ -1,10 +1,10 @@
 """``stats`` over many files: ``.venv/bin/python -m pytest benchmarks/perf/bench_stats.py -s``.
 
 *Speed*: the whole command, from listing the folder to the written statistics, beside its network alone over the same
-images, decoded and in memory, in batches of the same size. Both run in short turns in one process, and a turn of the
-command is divided by the mean of its neighbours, since the speed of a machine drifts by more than what is measured.
-The files are in the system's memory. Printed are the turns' median ratio by the clock and by the processor's time, with
-quartiles and the goal.
+images, decoded and in memory, in batches of the same size. Both run in short turns in one process, and the mean of two
+turns of the network is divided by the turn of the command between them, since the speed of a machine drifts by more
+than what is measured. The files are in the system's memory. Printed are the turns' median ratio by the clock and by the
+processor's time, with quartiles and the goal.
 
 *Memory*: one pass over all files in a process of its own; printed are its peak, and what part of its time the network
 had. What is asserted is that statistics of all images were written.

@@ -1,10 +1,10 @@
-"""Work in threads: order, bounds, errors at their places, nothing left behind, and no thread for what is small."""
+"""Work in threads: order, bounds, errors at their places, nothing left behind, the reader's own part."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 import pytest
@@ -60,40 +60,48 @@ def test_a_reader_that_stops_leaves_nothing_behind() -> None:
     assert len(started) <= 2 + ordered.AHEAD
 
 
-def test_what_is_small_is_made_by_its_reader_and_a_bounded_number_ahead() -> None:
+def test_what_the_reader_does_itself_needs_no_thread_and_is_bounded() -> None:
     maker = Maker([SMALL] * 1000)
-    results = ordered.in_order(maker, range(1000))
-    next(results), next(results)
-    assert len(maker.elsewhere) <= 1 + ordered.RUN and not at_work()
-    assert len(list(results)) == 998
+    results = ordered.in_order(maker, range(1000), by_reader=lambda item: True)
+    next(results)
+    assert len(maker.elsewhere) <= ordered.RUN and not at_work()
+    assert len(list(results)) == 999
     assert not any(maker.elsewhere.values())
 
 
-def test_what_is_large_is_made_in_threads() -> None:
-    maker = Maker([LARGE] * 100)
-    assert len(list(ordered.in_order(maker, range(100)))) == 100
-    assert not maker.elsewhere[0], "the first tells that they are large"
-    assert all(maker.elsewhere[item] for item in range(1, 100))
+def test_large_results_of_the_reader_are_made_one_at_a_time() -> None:
+    maker = Maker([LARGE] * 10)
+    results = ordered.in_order(maker, range(10), by_reader=lambda item: True)
+    next(results)
+    assert len(maker.elsewhere) == 1
 
 
-def test_one_large_among_small_ones_ends_their_run() -> None:
-    maker = Maker([SMALL] * 5 + [LARGE] * 3 + [SMALL] * 1000)
-    assert len(list(ordered.in_order(maker, range(1008)))) == 1008
-    assert [maker.elsewhere[item] for item in (0, 4, 5, 6, 7, 1007)] == [False, False, False, True, True, False]
+def test_all_else_is_done_in_threads_from_the_first() -> None:
+    maker = Maker([SMALL] * 20 + [LARGE] * 20)
+    assert len(list(ordered.in_order(maker, range(40)))) == 40
+    assert all(maker.elsewhere.values())
 
 
-@given(sizes=st.lists(st.sampled_from((1, SMALL, LARGE)), min_size=1, max_size=150), data=st.data())
-def test_any_mixture_keeps_its_order_and_its_error_its_place(sizes: list[int], data: st.DataObject) -> None:
+@given(
+    sizes=st.lists(st.sampled_from((1, SMALL, LARGE)), min_size=1, max_size=150),
+    own=st.sets(st.integers(0, 149)),
+    data=st.data(),
+)
+def test_any_mixture_keeps_its_order_and_its_error_its_place(
+    sizes: list[int], own: set[int], data: st.DataObject
+) -> None:
     fails_at = data.draw(st.none() | st.integers(0, len(sizes) - 1))
+    maker = Maker(sizes, fails_at)
     found: list[tuple[int, int]] = []
     try:
-        for result in ordered.in_order(Maker(sizes, fails_at), range(len(sizes))):
+        for result in ordered.in_order(maker, range(len(sizes)), by_reader=own.__contains__):
             found.append((len(result), int(result[0])))
         failed = None
     except ValueError as error:
         (failed,) = error.args
     assert failed == fails_at
     assert found == [(size, item) for item, size in enumerate(sizes[:fails_at])]
+    assert all(elsewhere is (item not in own) for item, elsewhere in maker.elsewhere.items())
 
 
 @given(count=st.integers(0, 3 * ordered.RUN))
@@ -114,7 +122,7 @@ def test_an_error_in_a_run_is_that_of_the_first_item_at_fault() -> None:
 def test_what_is_fetched_ahead_is_one_item_and_in_another_thread() -> None:
     fetched: list[bool] = []
 
-    def items() -> Iterator[int]:
+    def items() -> Generator[int]:
         for item in range(5):
             fetched.append(threading.current_thread().name.startswith("images"))
             yield item
@@ -126,7 +134,7 @@ def test_what_is_fetched_ahead_is_one_item_and_in_another_thread() -> None:
 
 
 def test_what_is_fetched_ahead_fails_at_its_place() -> None:
-    def items() -> Iterator[int]:
+    def items() -> Generator[int]:
         yield 0
         raise ValueError("the second")
 
@@ -138,11 +146,16 @@ def test_what_is_fetched_ahead_fails_at_its_place() -> None:
 
 
 def test_a_reader_that_stops_ends_fetching() -> None:
-    def items() -> Iterator[int]:
-        while True:
-            yield 0
+    source = ordered.in_order(Maker([LARGE] * 1000), range(1000))
 
-    found = ordered.prefetched(items())
+    def items() -> Generator[int]:
+        try:
+            yield from map(len, source)
+        finally:
+            source.close()  # type: ignore[attr-defined]
+
+    fetched = items()
+    found = ordered.prefetched(fetched)
     next(found)
     found.close()  # type: ignore[attr-defined]
-    assert not at_work()
+    assert not at_work() and next(fetched, None) is None

@@ -14,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from trilemma.data.folder import open_folder
@@ -113,6 +114,20 @@ def test_images_are_decoded_ahead_for_an_accelerator_alone(device: str, beside: 
     found = extract(Watched(20), {"one": extractor}, batch_size=3, cache=tmp_path)["one"]
     assert (threading.current_thread().name not in threads) is beside and len(threads) >= 1
     assert np.array_equal(found["features"], expected(0, 20))
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_an_error_in_a_batch_leaves_no_thread_behind(device: str, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 80, 80, 3), dtype=np.uint8)
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{number:02d}.png")
+    extractor = colour()
+    extractor.device = torch.device(device)
+    extractor.batch = lambda images: (_ for _ in ()).throw(UserError("not finite"))  # type: ignore[method-assign]
+    with pytest.raises(UserError, match="not finite") as caught:
+        extract(open_folder(tmp_path), {"one": extractor}, batch_size=3, cache=tmp_path / "cache")
+    at_work = [thread.name for thread in threading.enumerate() if thread.name.startswith("images")]
+    assert caught.value is not None and at_work == []
 
 
 @pytest.mark.parametrize(("device", "size"), [("cpu", 16), ("meta", 32)])
@@ -323,7 +338,6 @@ def test_the_cache_is_the_runners(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_folder_of_pictures_is_a_source(tmp_path: Path) -> None:
-    from PIL import Image
 
     (tmp_path / "images").mkdir()
     for index, image in enumerate(Source(10).images()):

@@ -15,7 +15,7 @@ from trilemma.data.ordered import in_order, in_runs
 
 SMALL_FILE, HELD_BYTES = 2**14, 2**26
 """Files as small as this are kept in memory once they are read, up to so many bytes of them together: opening one takes
-as long as decoding it, and much longer where the system does not hold it any more."""
+as long as decoding it, and much longer where the system does not hold it any more. Of decoding one, most is Python."""
 
 
 class Encoded(ABC):
@@ -53,12 +53,15 @@ class Encoded(ABC):
         return self._survey[1]
 
     def images(self, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.uint8]]:
-        """Yields the images of ``keys()[start:stop]``, uint8 (H, W, 3), decoded in threads where they are large."""
-        return in_order(self._decoded, range(len(self))[start:stop])
+        """Yields the images of ``keys()[start:stop]``, uint8 (H, W, 3), decoded in threads a few ahead.
+
+        Those that are in memory are decoded when they are asked for, some at a time.
+        """
+        return self.at(range(len(self))[start:stop])
 
     def at(self, rows: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
         """Yields the images at some places, in the order given, as :meth:`images` does."""
-        return in_order(self._decoded, rows)
+        return in_order(self._decoded, rows, by_reader=self._small_files.__contains__)
 
     @cached_property
     def _survey(self) -> tuple[str, tuple[int, int] | None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -91,8 +92,9 @@ def extract(
     }
     found = {name: store.read() for name, store in stores.items()}
     missing = [(extractors[name], store) for name, store in stores.items() if found[name] is None]
-    size = batch_size or (ON_ACCELERATOR if _accelerated(extractors.values()) else ON_PROCESSOR)
-    _Pass(source, size, progress or (lambda done, total: None), count).fill(missing)
+    if batch_size is None:
+        batch_size = ON_ACCELERATOR if _accelerated(extractors.values()) else ON_PROCESSOR
+    _Pass(source, batch_size, progress or (lambda done, total: None), count).fill(missing)
     return {name: stores[name].finish() if arrays is None else arrays for name, arrays in found.items()}
 
 
@@ -127,24 +129,30 @@ class _Pass:
         """Decodes the images of a shard once, and returns what each extractor says of them."""
         parts: list[list[Arrays]] = [[] for _ in extractors]
         done = start
-        batches = _batches(self.source.images(start, end), self.batch_size)
-        if _accelerated(extractors):
-            batches = prefetched(batches)  # on the processor it would only take cores from the network
-        for batch in batches:
-            for extractor, rows in zip(extractors, parts, strict=True):
-                rows.append(extractor.batch(batch))
-            done += len(batch)
-            self.progress(done, self.count)
+        with closing(self._batches(start, end, beside=_accelerated(extractors))) as batches:
+            for batch in batches:
+                for extractor, rows in zip(extractors, parts, strict=True):
+                    rows.append(extractor.batch(batch))
+                done += len(batch)
+                self.progress(done, self.count)
         if done != end:
             raise UserError(f"{done - start} images came where {end - start} were due.", where=self.source.name)
         return [{name: np.concatenate([row[name] for row in rows]) for name in rows[0]} for rows in parts]
+
+    def _batches(self, start: int, end: int, *, beside: bool) -> Generator[list[Pixels]]:
+        """Yields the images in batches, fetched ``beside`` what is done with them or in turn with it.
+
+        On the processor it would only take cores from the network.
+        """
+        batches = _batches(self.source.images(start, end), self.batch_size)
+        yield from prefetched(batches) if beside else batches
 
 
 def _accelerated(extractors: Iterable[Extracts]) -> bool:
     return any(extractor.device.type != "cpu" for extractor in extractors)
 
 
-def _batches(images: Iterable[Pixels], size: int) -> Iterator[list[Pixels]]:
+def _batches(images: Iterable[Pixels], size: int) -> Generator[list[Pixels]]:
     remaining = iter(images)
     while batch := list(islice(remaining, size)):
         yield batch

@@ -107,8 +107,10 @@ def synchronize(device: torch.device) -> None:
 
 def peak_rss_bytes() -> int:
     """Returns the largest resident set of this program so far, in bytes."""
-    if _STATUS.exists():  # on Linux, getrusage begins with what the process held that started this one
-        lines = _STATUS.read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
+    # On Linux, getrusage begins with what the process held that started this one. Sandboxes may leave the line out.
+    told = _STATUS.read_bytes().splitlines() if _STATUS.exists() else []
+    for line in told:
+        if line.startswith(b"VmHWM:"):
+            return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, others KiB
