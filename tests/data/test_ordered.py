@@ -53,11 +53,11 @@ def test_a_reader_that_stops_leaves_nothing_behind() -> None:
         return item
 
     results = ordered.in_order(slow, range(1000))
-    assert [next(results), next(results)] == [0, 1]
+    assert next(results) == 0
     assert at_work()
     results.close()  # type: ignore[attr-defined]
     assert not at_work()
-    assert len(started) <= 2 + ordered.AHEAD
+    assert len(started) < ordered.AHEAD + 1
 
 
 def test_what_the_reader_does_itself_needs_no_thread_and_is_bounded() -> None:
@@ -157,5 +157,5 @@ def test_a_reader_that_stops_ends_fetching() -> None:
     fetched = items()
     found = ordered.prefetched(fetched)
     next(found)
-    found.close()  # type: ignore[attr-defined]
+    found.close()
     assert not at_work() and next(fetched, None) is None

@@ -338,7 +338,6 @@ def test_the_cache_is_the_runners(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_folder_of_pictures_is_a_source(tmp_path: Path) -> None:
-
     (tmp_path / "images").mkdir()
     for index, image in enumerate(Source(10).images()):
         Image.fromarray(image).save(tmp_path / "images" / f"{index:02d}.png")

@@ -63,7 +63,7 @@ def in_runs(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterat
         yield from results
 
 
-def prefetched(items: Generator[Item]) -> Iterator[Item]:
+def prefetched(items: Generator[Item]) -> Generator[Item]:
     """Yields the items, each of which another thread fetches while the one before is in use."""
     end = object()
     with closing(items), ThreadPoolExecutor(1, thread_name_prefix="images") as thread:

@@ -129,7 +129,9 @@ class _Pass:
         """Decodes the images of a shard once, and returns what each extractor says of them."""
         parts: list[list[Arrays]] = [[] for _ in extractors]
         done = start
-        with closing(self._batches(start, end, beside=_accelerated(extractors))) as batches:
+        in_turn = _batches(self.source.images(start, end), self.batch_size)
+        # On the processor, what is fetched ahead would only take cores from the network.
+        with closing(prefetched(in_turn) if _accelerated(extractors) else in_turn) as batches:
             for batch in batches:
                 for extractor, rows in zip(extractors, parts, strict=True):
                     rows.append(extractor.batch(batch))
@@ -138,14 +140,6 @@ class _Pass:
         if done != end:
             raise UserError(f"{done - start} images came where {end - start} were due.", where=self.source.name)
         return [{name: np.concatenate([row[name] for row in rows]) for name in rows[0]} for rows in parts]
-
-    def _batches(self, start: int, end: int, *, beside: bool) -> Generator[list[Pixels]]:
-        """Yields the images in batches, fetched ``beside`` what is done with them or in turn with it.
-
-        On the processor it would only take cores from the network.
-        """
-        batches = _batches(self.source.images(start, end), self.batch_size)
-        yield from prefetched(batches) if beside else batches
 
 
 def _accelerated(extractors: Iterable[Extracts]) -> bool:
